@@ -1,0 +1,1 @@
+"""The services: one package a domain, and the mesh they run on."""

@@ -1,0 +1,1 @@
+"""HTTP in, messages out; no rules of any domain."""

@@ -1,0 +1,1 @@
+"""What the platform runs on: embedded parts, broker configuration, charts."""
