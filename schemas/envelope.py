@@ -1,0 +1,89 @@
+"""What travels beside every message: ids, cause, principal, deadline, trace context. The headers, in one place."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Mapping
+
+import msgspec
+
+COMMAND_ID = "Mesh-Command-Id"
+CAUSE_ID = "Mesh-Cause-Id"
+CORRELATION_ID = "Mesh-Correlation-Id"
+KEY = "Mesh-Key"
+VERSION = "Mesh-Version"
+ISSUED_AT = "Mesh-Issued-At"
+DEADLINE = "Mesh-Deadline"
+PRINCIPAL = "Mesh-Principal"
+TRACEPARENT = "traceparent"
+TRACESTATE = "tracestate"
+ERROR = "Mesh-Error"
+"""On a reply: `refused` (the body is a Refusal) or `failed` (the body is a Failure). Absent: the body is the reply."""
+REPEATED = "Mesh-Repeated"
+"""On a reply: the command had been done before, and this is the reply remembered."""
+
+MESH = uuid.UUID("6d657368-0000-5000-8000-6163746f7273")
+"""Namespace of every id the mesh derives (UUIDv5), so that a repeat derives the same one."""
+
+
+class Envelope(msgspec.Struct, frozen=True, kw_only=True):
+    """The metadata of one message. Times are Unix milliseconds."""
+
+    command_id: str = ""
+    cause_id: str = ""
+    correlation_id: str = ""
+    issued_at_ms: int = 0
+    deadline_ms: int = 0
+    principal: str = ""
+    traceparent: str = ""
+    tracestate: str = ""
+
+    def headers(self) -> dict[str, str]:
+        """Return the envelope as NATS headers, empty fields left out."""
+        pairs = (
+            (COMMAND_ID, self.command_id),
+            (CAUSE_ID, self.cause_id),
+            (CORRELATION_ID, self.correlation_id),
+            (ISSUED_AT, str(self.issued_at_ms) if self.issued_at_ms else ""),
+            (DEADLINE, str(self.deadline_ms) if self.deadline_ms else ""),
+            (PRINCIPAL, self.principal),
+            (TRACEPARENT, self.traceparent),
+            (TRACESTATE, self.tracestate),
+        )
+        return {name: value for name, value in pairs if value}
+
+
+def read_envelope(headers: Mapping[str, str] | None) -> Envelope:
+    """Return the envelope that NATS headers hold; raise ValueError naming the header that cannot be read."""
+    given = headers or {}
+    command_id = given.get(COMMAND_ID, "")
+    if command_id:
+        try:
+            command_id = str(uuid.UUID(command_id))
+        except ValueError:
+            raise ValueError(f"{COMMAND_ID} is no UUID") from None
+    return Envelope(
+        command_id=command_id,
+        cause_id=given.get(CAUSE_ID, "")[:200],
+        correlation_id=given.get(CORRELATION_ID, "")[:200] or command_id,
+        issued_at_ms=milliseconds(given, ISSUED_AT),
+        deadline_ms=milliseconds(given, DEADLINE),
+        principal=given.get(PRINCIPAL, ""),
+        traceparent=given.get(TRACEPARENT, ""),
+        tracestate=given.get(TRACESTATE, "")[:512],
+    )
+
+
+def milliseconds(headers: Mapping[str, str], name: str) -> int:
+    """Return a time header, 0 where it is absent; raise ValueError where it is no time before the year 2286."""
+    text = headers.get(name, "")
+    if not text:
+        return 0
+    if not (text.isascii() and text.isdigit() and len(text) <= 13):
+        raise ValueError(f"{name} is no time in milliseconds")
+    return int(text)
+
+
+def derived_id(*parts: str) -> str:
+    """Return the id that follows from other ids: the same parts, the same UUIDv5."""
+    return str(uuid.uuid5(MESH, "\x1f".join(parts)))
