@@ -12,7 +12,7 @@ import msgspec
 from typing_extensions import TypeVar
 
 SHARDS = 64
-"""Events of a domain are spread over this many subjects, so that readers can split the work and keep order within a key."""
+"""A domain's events are spread over this many subjects: readers split the work and keep order within a key."""
 
 ID_PATTERN = r"^[0-9A-Za-z_-]{1,64}(?![\s\S])"
 """What may enter a subject. The end is a look-ahead because `$` would let a trailing newline pass."""

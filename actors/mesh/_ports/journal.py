@@ -152,7 +152,7 @@ class Journal(Protocol):
         ...
 
     def turn(self, keys: Sequence[str], *, timeout_seconds: float) -> AbstractAsyncContextManager[None]:
-        """Hold the keys alone among all processes, from load to append. Raises `Overloaded` where that takes too long."""
+        """Hold the keys alone among all processes, from load to append; `Overloaded` where the wait is too long."""
         ...
 
     async def load(self, keys: Sequence[str], *, code: str = "") -> Mapping[str, History]:

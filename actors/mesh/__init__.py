@@ -1,0 +1,57 @@
+"""The runtime every domain runs on; knows no domain. What a domain may use is named here."""
+
+from actors.mesh._actor import (
+    Actor,
+    Aggregate,
+    Happened,
+    Key,
+    Page,
+    Read,
+    States,
+    after,
+    answers,
+    decides,
+    performs,
+    posts,
+    projects,
+    reacts,
+)
+from actors.mesh._errors import (
+    Broken,
+    Expired,
+    Fault,
+    MeshError,
+    Overloaded,
+    Refused,
+    TimedOut,
+    Unavailable,
+)
+from actors.mesh._saga import Outcomes, Saga, Step
+
+__all__ = [
+    "Actor",
+    "Aggregate",
+    "Broken",
+    "Expired",
+    "Fault",
+    "Happened",
+    "Key",
+    "MeshError",
+    "Outcomes",
+    "Overloaded",
+    "Page",
+    "Read",
+    "Refused",
+    "Saga",
+    "States",
+    "Step",
+    "TimedOut",
+    "Unavailable",
+    "after",
+    "answers",
+    "decides",
+    "performs",
+    "posts",
+    "projects",
+    "reacts",
+]
