@@ -1,0 +1,39 @@
+"""Where a running platform is reached: written to `endpoints.json` when it is ready, gone when it has stopped."""
+
+from pathlib import Path
+
+import msgspec
+
+from infra.local.secrets import write_private
+
+FILE = "endpoints.json"
+
+
+class Endpoints(msgspec.Struct, frozen=True):
+    """Addresses with passwords in them, and the development token of each person by first name."""
+
+    gateway: str
+    nats: str
+    nats_monitor: str
+    postgres: str
+    redis: str
+    traces: str
+    tokens: dict[str, str]
+
+
+def read_endpoints(folder: Path) -> Endpoints | None:
+    """The addresses of the platform that runs on a folder, or None if none does."""
+    try:
+        return msgspec.json.decode((folder / FILE).read_bytes(), type=Endpoints)
+    except (OSError, msgspec.DecodeError):
+        return None
+
+
+def write_endpoints(folder: Path, endpoints: Endpoints) -> None:
+    """Tell the world, and nobody but the owner, since there are passwords in it."""
+    write_private(folder / FILE, msgspec.json.format(msgspec.json.encode(endpoints)) + b"\n")
+
+
+def remove_endpoints(folder: Path) -> None:
+    """Nothing is reached there any more."""
+    (folder / FILE).unlink(missing_ok=True)

