@@ -1,0 +1,130 @@
+"""A stream and its durable consumers, as plain data: no waiting, no clock, only what time it is."""
+
+from __future__ import annotations
+
+import heapq
+from collections.abc import Mapping, Sequence
+from itertools import count
+from typing import NamedTuple
+
+from actors.mesh._errors import Unavailable
+from actors.mesh._ports.bus import ConsumerSpec, Delivered, StreamSpec, StreamState
+from actors.mesh.adapters.memory.subjects import matcher
+
+MESSAGE_ID = "Nats-Msg-Id"
+
+MESSAGES_MAX = 1_000_000
+"""A stream in memory is for tests: past this something publishes in a circle."""
+
+
+class Stored(NamedTuple):
+    subject: str
+    headers: Mapping[str, str]
+    body: bytes
+    sequence: int
+
+
+class MemoryStream:
+    """What was published, in order; a message id counts once within the duplicate window."""
+
+    def __init__(self, spec: StreamSpec, born: str) -> None:
+        self.born = born
+        self.messages: list[Stored] = []
+        self._seen: dict[str, tuple[int, int]] = {}  # message id -> (sequence, when), oldest first
+        self.update(spec)
+
+    def update(self, spec: StreamSpec) -> None:
+        """Take what the stream shall be from now on."""
+        self.spec = spec
+        self._matchers = tuple(matcher(pattern) for pattern in spec.subjects)
+
+    def takes(self, subject: str) -> bool:
+        """Tell whether the subject belongs to this stream."""
+        return any(matches(subject) for matches in self._matchers)
+
+    def append(self, subject: str, body: bytes, headers: Mapping[str, str], now_ms: int) -> int:
+        """Keep the message and return its sequence; return the earlier one where its id was seen within the window."""
+        message_id = headers.get(MESSAGE_ID, "")
+        oldest_ms = now_ms - round(self.spec.duplicate_window_seconds * 1000)
+        while self._seen and next(iter(self._seen.values()))[1] <= oldest_ms:
+            del self._seen[next(iter(self._seen))]
+        if message_id in self._seen:
+            return self._seen[message_id][0]
+        if len(self.messages) >= MESSAGES_MAX:
+            raise Unavailable(f"stream {self.spec.name} is full")
+        sequence = len(self.messages) + 1
+        self.messages.append(Stored(subject, dict(headers), body, sequence))
+        if message_id:
+            self._seen[message_id] = (sequence, now_ms)
+        return sequence
+
+    def state(self) -> StreamState:
+        """Return the stream in three numbers."""
+        return StreamState(born=self.born, last_sequence=len(self.messages), messages=len(self.messages))
+
+
+class MemoryConsumer:
+    """Where a durable consumer stands: what it has had, what of it is unacknowledged, and when that comes again."""
+
+    def __init__(self, spec: ConsumerSpec) -> None:
+        self._position = 0
+        self._unacknowledged: dict[int, int] = {}  # sequence -> deliveries so far
+        self._again: list[tuple[int, int, int]] = []  # (when due, order, sequence)
+        self._order = count()
+        self.update(spec)
+
+    def update(self, spec: ConsumerSpec) -> None:
+        """Take what the consumer shall be from now on; its position stays."""
+        self.spec = spec
+        self._matchers = tuple(matcher(pattern) for pattern in spec.filter_subjects)
+
+    def take(self, stream: MemoryStream, batch_max: int, now_ms: int) -> list[Delivered]:
+        """Return the next messages: those due again first."""
+        taken: list[Delivered] = []
+        while len(taken) < batch_max and self._again and self._again[0][0] <= now_ms:
+            sequence = heapq.heappop(self._again)[2]
+            if sequence not in self._unacknowledged:
+                continue
+            self._unacknowledged[sequence] += 1
+            taken.append(self._delivered(stream.messages[sequence - 1]))
+        while len(taken) < batch_max and len(self._unacknowledged) < self.spec.in_flight_max:
+            message = self._next(stream)
+            if message is None:
+                break
+            self._unacknowledged[message.sequence] = 1
+            taken.append(self._delivered(message))
+        return taken
+
+    def acknowledge(self, sequence: int) -> None:
+        """Be done with a message."""
+        self._unacknowledged.pop(sequence, None)
+
+    def again(self, sequences: Sequence[int], due_ms: int) -> None:
+        """Deliver those again from `due_ms` on."""
+        for sequence in sequences:
+            if sequence in self._unacknowledged:
+                heapq.heappush(self._again, (due_ms, next(self._order), sequence))
+
+    def due_ms(self) -> int | None:
+        """Return when the next message is due again."""
+        return self._again[0][0] if self._again else None
+
+    def pending(self, stream: MemoryStream) -> int:
+        """Return how many messages are still to be dealt with."""
+        ahead = sum(1 for message in stream.messages[self._position :] if self._wants(message.subject))
+        return ahead + len(self._unacknowledged)
+
+    def _next(self, stream: MemoryStream) -> Stored | None:
+        while self._position < len(stream.messages):
+            message = stream.messages[self._position]
+            self._position += 1
+            if self._wants(message.subject):
+                return message
+        return None
+
+    def _wants(self, subject: str) -> bool:
+        return not self._matchers or any(matches(subject) for matches in self._matchers)
+
+    def _delivered(self, message: Stored) -> Delivered:
+        deliveries = self._unacknowledged[message.sequence]
+        return Delivered(message.subject, message.headers, message.body, message.sequence, deliveries)

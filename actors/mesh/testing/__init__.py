@@ -1,0 +1,1 @@
+"""What tests of the mesh and of its domains are written with."""
