@@ -48,6 +48,7 @@ from actors.mesh._ports.rows import (
     TimerRow,
     TimerRows,
 )
+from actors.mesh._ports.store import Store
 from actors.mesh._ports.views import (
     ReadModelStore,
     ViewPage,
@@ -93,6 +94,7 @@ __all__ = [
     "SagaRows",
     "SagaStatus",
     "Snapshot",
+    "Store",
     "StoredEvent",
     "StreamSpec",
     "StreamState",
