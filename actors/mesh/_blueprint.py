@@ -1,0 +1,196 @@
+"""An actor checked and indexed: what stops the start is found here, and every look-up at run time is one dictionary."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, get_args, get_type_hints
+
+import msgspec
+
+from actors.mesh._actor import Actor, Aggregate, Answers, Decision, Key, Projection
+from actors.mesh._ports import ConsumerSpec, StreamSpec, ViewShape
+from schemas.message import Command, Event, domain_of, key_field, reply_type, snake_case, subject_of, wire_name
+
+NEEDS_MAX = 3
+"""A command may ask at most this many other domains first: each is a hop in front of the customer."""
+
+
+class Misdeclared(TypeError):
+    """The actor's table contradicts itself; the process does not start."""
+
+
+@dataclass(frozen=True, slots=True)
+class Bound:
+    """A decision with its aggregate and its wire shape."""
+
+    decision: Decision[Any]
+    aggregate: Aggregate[Any]
+    decode: Callable[[bytes], Command[Any]]
+
+    def keys(self, command: Command[Any]) -> tuple[Key, ...]:
+        """Return the aggregates the command names, the first one first."""
+        if self.decision.keys is None:
+            return (Key(self.aggregate.state, getattr(command, self.aggregate.key)),)
+        return tuple(dict.fromkeys(self.decision.keys(command)))
+
+
+@dataclass(frozen=True, slots=True)
+class Blueprint:
+    """One actor's tables."""
+
+    actor: Actor
+    commands: dict[str, Bound]
+    queries: dict[str, tuple[Answers, Callable[[bytes], Any]]]
+    events: dict[str, type[Event]]
+    aggregate_of: dict[type[Event], Aggregate[Any]]
+    aggregates: dict[str, Aggregate[Any]]
+    followed: dict[Projection, Aggregate[Any]]
+
+    @property
+    def name(self) -> str:
+        return self.actor.name
+
+    @property
+    def stream(self) -> StreamSpec:
+        """The domain's event stream."""
+        return StreamSpec(self.name.upper(), (f"{self.name}.event.>",))
+
+    def key_of(self, event: Event) -> Key:
+        """Return the aggregate an event belongs to."""
+        aggregate = self.aggregate_of[type(event)]
+        return Key(aggregate.state, getattr(event, aggregate.key))
+
+
+def second_parameter(function: Callable[..., Any]) -> tuple[type[Event], ...]:
+    """Return the event types that a fold's second parameter is annotated with."""
+    name = list(inspect.signature(function).parameters)[1]
+    try:
+        hint = get_type_hints(function)[name]
+    except (KeyError, NameError) as error:
+        raise Misdeclared(f"{function.__qualname__}: annotate {name!r} with the events it folds ({error})") from None
+    return tuple(get_args(hint)) or (hint,)
+
+
+def draw(actor: Actor) -> Blueprint:
+    """Check an actor and index it; raise `Misdeclared` with one sentence that says what to change."""
+    aggregates = {snake_case(aggregate.state.__name__): aggregate for aggregate in actor.aggregates}
+    aggregate_of: dict[type[Event], Aggregate[Any]] = {}
+    for aggregate in actor.aggregates:
+        for event in second_parameter(aggregate.evolve):
+            check_event(actor, aggregate, event)
+            if event in aggregate_of:
+                raise Misdeclared(f"{actor.name}: {event.__name__} belongs to two aggregates")
+            aggregate_of[event] = aggregate
+    check_bindings(actor, aggregate_of)
+    return Blueprint(
+        actor=actor,
+        commands=bound_commands(actor),
+        queries=bound_queries(actor),
+        events={wire_name(event): event for event in aggregate_of},
+        aggregate_of=aggregate_of,
+        aggregates=aggregates,
+        followed={projection: followed(actor, projection, aggregate_of) for projection in actor.projections},
+    )
+
+
+def check_event(actor: Actor, aggregate: Aggregate[Any], event: type[Event]) -> None:
+    if domain_of(event) != actor.name:
+        raise Misdeclared(f"{actor.name}: {event.__name__} is an event of {domain_of(event)}, not of this domain")
+    if key_field(event) != aggregate.key:
+        raise Misdeclared(f"{actor.name}: the first field of {event.__name__} must be the id {aggregate.key!r}")
+
+
+def bound_commands(actor: Actor) -> dict[str, Bound]:
+    bound: dict[str, Bound] = {}
+    for aggregate in actor.aggregates:
+        for decision in aggregate.decisions:
+            command = decision.command
+            if domain_of(command) != actor.name:
+                raise Misdeclared(f"{actor.name}: {command.__name__} is a command of {domain_of(command)}")
+            if key_field(command) is None or (decision.keys is None and key_field(command) != aggregate.key):
+                raise Misdeclared(
+                    f"{actor.name}: the first field of {command.__name__} must be the id {aggregate.key!r}"
+                )
+            if len(decision.needs) > NEEDS_MAX:
+                raise Misdeclared(f"{actor.name}: {command.__name__} needs more than {NEEDS_MAX} other domains")
+            if wire_name(command) in bound:
+                raise Misdeclared(f"{actor.name}: {command.__name__} is decided twice")
+            bound[wire_name(command)] = Bound(decision, aggregate, msgspec.json.Decoder(command).decode)
+    return bound
+
+
+def bound_queries(actor: Actor) -> dict[str, tuple[Answers, Callable[[bytes], Any]]]:
+    bound: dict[str, tuple[Answers, Callable[[bytes], Any]]] = {}
+    for binding in actor.answers:
+        hints = get_type_hints(binding.answer)
+        first = next(iter(inspect.signature(binding.answer).parameters))
+        if hints.get(first) is not binding.query or hints.get("return") is not reply_type(binding.query):
+            raise Misdeclared(
+                f"{actor.name}: {binding.answer.__name__} must take {binding.query.__name__} "
+                f"and return {reply_type(binding.query).__name__}"
+            )
+        bound[wire_name(binding.query)] = (binding, msgspec.json.Decoder(binding.query).decode)
+    return bound
+
+
+def followed(actor: Actor, projection: Projection, aggregate_of: dict[type[Event], Aggregate[Any]]) -> Aggregate[Any]:
+    """Return the one aggregate whose events a projection folds."""
+    found = {
+        id(aggregate_of[event]): aggregate_of[event]
+        for event in second_parameter(projection.fold)
+        if event in aggregate_of
+    }
+    if len(found) != 1:
+        raise Misdeclared(
+            f"{actor.name}: {projection.fold.__name__} must fold the events of one aggregate of {actor.name}"
+        )
+    return next(iter(found.values()))
+
+
+def check_bindings(actor: Actor, aggregate_of: dict[type[Event], Aggregate[Any]]) -> None:
+    own = [performance.event for performance in actor.performances] + [posting.event for posting in actor.postings]
+    own += [*(timer.event for timer in actor.timers), *actor.private]
+    for event in own:
+        if event not in aggregate_of:
+            raise Misdeclared(f"{actor.name}: {event.__name__} is not folded by any aggregate of this domain")
+    for reaction in actor.reactions:
+        if domain_of(reaction.event) == actor.name:
+            raise Misdeclared(f"{actor.name}: a reaction follows another domain; {reaction.event.__name__} is its own")
+
+
+def shapes(blueprint: Blueprint, store: str) -> tuple[ViewShape, ...]:
+    """Return the views a store must hold."""
+    return tuple(
+        ViewShape(view_name(projection), projection.fields, projection.sort)
+        for projection in blueprint.actor.projections
+        if projection.store == store
+    )
+
+
+def view_name(projection: Projection) -> str:
+    """Return what a view is called in its store: `order_view`."""
+    return snake_case(projection.view.__name__)
+
+
+def event_subjects(events: tuple[type[Event], ...]) -> tuple[str, ...]:
+    """Return the subject filters of some event types."""
+    return tuple(sorted({f"{subject_of(event)}.*" for event in events}))
+
+
+def consumers(blueprint: Blueprint) -> tuple[ConsumerSpec, ...]:
+    """Return every durable consumer a domain's pool reads by: views, effects, reactions, sagas."""
+    actor, specs = blueprint.actor, []
+    if actor.projections:
+        specs.append(ConsumerSpec(blueprint.stream.name, f"{actor.name}_views", (f"{actor.name}.event.>",)))
+    readers: dict[str, tuple[type[Event], ...]] = {
+        "effects": tuple(performance.event for performance in actor.performances),
+        "reactions": tuple(reaction.event for reaction in actor.reactions),
+        "sagas": tuple(event for saga in actor.sagas for event in saga.events),
+    }
+    for reader, events in readers.items():
+        for domain in sorted({domain_of(event) for event in events}):
+            here = tuple(event for event in events if domain_of(event) == domain)
+            specs.append(ConsumerSpec(domain.upper(), f"{actor.name}_{reader}", event_subjects(here)))
+    return tuple(specs)

@@ -1,0 +1,199 @@
+"""How anybody asks the mesh: a message in, its reply or an error out. Used by the gateway, pools, sagas and tools."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any, NamedTuple, Protocol, overload
+
+import msgspec
+from typing_extensions import TypeVar
+
+from actors.mesh._errors import Broken, Expired, MeshError, Refused, fault, refused
+from actors.mesh._ports import Bus, BusReply, Clock, Ids, Received, Subscription
+from actors.mesh._telemetry import SpanKind, Telemetry, traceparent
+from schemas.envelope import ERROR, REPEATED, Envelope
+from schemas.message import ID_PATTERN, Command, Event, Failure, Message, Query, Refusal, key_of, reply_type, subject_of
+from schemas.principal import Principal
+
+R = TypeVar("R")
+
+ASK_TIMEOUT_SECONDS = 5.0
+"""How long an asker waits who names no deadline."""
+PROBE_TIMEOUT_SECONDS = 1.0
+IN_SUBJECT = re.compile(ID_PATTERN)
+
+
+class Signs(Protocol):
+    """Turns a principal into a token that pools accept."""
+
+    def sign(self, principal: Principal, lifetime_seconds: int = ...) -> str: ...
+
+
+class RawReply(NamedTuple):
+    """A reply's bytes, not decoded; `repeated` where the command had been done before."""
+
+    body: bytes
+    repeated: bool
+
+
+class Settled(NamedTuple):
+    """An event that somebody waited for, and the version it left its key at."""
+
+    event: Event
+    version: int
+
+
+class Awaiting:
+    """Somebody waiting for one of some events of one key."""
+
+    def __init__(self) -> None:
+        self.future: asyncio.Future[Settled] = asyncio.get_running_loop().create_future()
+
+    async def result(self, timeout_seconds: float) -> Settled | None:
+        """Return the first of the events, `None` where none came in time."""
+        done, _ = await asyncio.wait((self.future,), timeout=timeout_seconds)
+        return self.future.result() if done else None
+
+
+class Client:
+    """Asks in the name of one identity; watches events as they pass by."""
+
+    def __init__(
+        self, bus: Bus, signer: Signs, identity: Principal, *, clock: Clock, ids: Ids, telemetry: Telemetry
+    ) -> None:
+        self._bus, self._signer, self._identity = bus, signer, identity
+        self._clock, self._ids, self._telemetry = clock, ids, telemetry
+        self._waiting: dict[tuple[type[Event], str], set[Awaiting]] = {}
+        self._watched: dict[type[Event], Subscription] = {}
+
+    @property
+    def connected(self) -> bool:
+        return self._bus.connected
+
+    @overload
+    async def ask(self, message: Command[R], envelope: Envelope | None = None, *, on_behalf_of: str = "") -> R: ...
+    @overload
+    async def ask(self, message: Query[R], envelope: Envelope | None = None, *, on_behalf_of: str = "") -> R: ...
+    async def ask(self, message: Any, envelope: Envelope | None = None, *, on_behalf_of: str = "") -> Any:
+        """Ask and return the decoded reply; raise `Refused` or a `Fault`."""
+        kind: type[Message] = type(message)
+        reply = await self.ask_raw(message, self.envelope(envelope, on_behalf_of))
+        try:
+            return msgspec.json.decode(reply.body, type=reply_type(kind))
+        except (msgspec.MsgspecError, UnicodeDecodeError) as error:
+            raise Broken(f"the reply to {subject_of(kind)} cannot be read: {error}") from None
+
+    async def ask_raw(self, message: Message, envelope: Envelope) -> RawReply:
+        """Ask and return the reply's bytes; raise `Refused` or a `Fault`."""
+        key = key_of(message)
+        if key != "_" and not IN_SUBJECT.match(key):
+            raise Refused("id_invalid", "an id is 1 to 64 letters, digits, - and _", kind="invalid")
+        subject = subject_of(type(message))
+        left = self._left_seconds(envelope)
+        with self._telemetry.span(f"ask {subject}", SpanKind.CLIENT, attributes={"mesh.key": key}):
+            headers = envelope.headers()
+            if (parent := traceparent()) is not None:
+                headers["traceparent"] = parent
+            reply = await self._bus.request(
+                f"{subject}.{key}", msgspec.json.encode(message), headers, timeout_seconds=left
+            )
+            if (error := reply_error(reply)) is not None:
+                raise error
+        return RawReply(reply.body, REPEATED in reply.headers)
+
+    def envelope(self, given: Envelope | None = None, on_behalf_of: str = "") -> Envelope:
+        """Return an envelope with what is missing filled in: id, times, the identity's signature."""
+        given = given or Envelope()
+        now = self._clock.now_ms()
+        command_id = given.command_id or self._ids.new()
+        principal = given.principal
+        if not principal:
+            identity = self._identity
+            if on_behalf_of and on_behalf_of != identity.subject:
+                identity = msgspec.structs.replace(identity, on_behalf_of=on_behalf_of)
+            principal = self._signer.sign(identity)
+        return msgspec.structs.replace(
+            given,
+            command_id=command_id,
+            correlation_id=given.correlation_id or command_id,
+            issued_at_ms=given.issued_at_ms or now,
+            deadline_ms=given.deadline_ms or now + int(ASK_TIMEOUT_SECONDS * 1000),
+            principal=principal,
+        )
+
+    def _left_seconds(self, envelope: Envelope) -> float:
+        if not envelope.deadline_ms:
+            return ASK_TIMEOUT_SECONDS
+        left = (envelope.deadline_ms - self._clock.now_ms()) / 1000
+        if left <= 0:
+            raise Expired("the deadline had passed before the question was sent")
+        return left
+
+    async def watch(self, events: Iterable[type[Event]]) -> None:
+        """Follow some event types as they pass by, so that `awaiting` can wait for them."""
+        for event in events:
+            if event not in self._watched:
+                self._watched[event] = await self._bus.listen(f"{subject_of(event)}.*", self._arrived(event))
+
+    @contextmanager
+    def awaiting(self, events: tuple[type[Event], ...], key: str) -> Iterator[Awaiting]:
+        """Wait for one of some watched events of one key; open it before the command that causes them is sent."""
+        for event in events:
+            if event not in self._watched:
+                raise LookupError(f"{event.__name__} is not watched")
+        waiting = Awaiting()
+        for event in events:
+            self._waiting.setdefault((event, key), set()).add(waiting)
+        try:
+            yield waiting
+        finally:
+            for event in events:
+                others = self._waiting[event, key]
+                others.discard(waiting)
+                if not others:
+                    del self._waiting[event, key]
+
+    def _arrived(self, event: type[Event]) -> Any:
+        decode = msgspec.json.Decoder(event).decode
+
+        def handle(received: Received) -> None:
+            key, _, version = received.headers.get("Nats-Msg-Id", "").rpartition("@")
+            for waiting in self._waiting.get((event, key.partition("/")[2]), ()):
+                if not waiting.future.done():
+                    waiting.future.set_result(Settled(decode(received.body), int(version)))
+
+        return handle
+
+    async def probe(self, domains: Iterable[str]) -> Mapping[str, str]:
+        """Return, for the bus and each domain, `ok` or what is wrong."""
+        names = tuple(domains)
+        answers = await asyncio.gather(*(self._probe_one(domain) for domain in names))
+        return {"nats": "ok" if self._bus.connected else "disconnected", **dict(zip(names, answers, strict=True))}
+
+    async def _probe_one(self, domain: str) -> str:
+        try:
+            reply = await self._bus.request(f"{domain}.ready", b"", {}, timeout_seconds=PROBE_TIMEOUT_SECONDS)
+        except MeshError as error:
+            return str(error)
+        return reply.body.decode(errors="replace")
+
+    async def close(self) -> None:
+        for subscription in self._watched.values():
+            await subscription.stop()
+        self._watched.clear()
+
+
+def reply_error(reply: BusReply) -> MeshError | None:
+    """Return the error that a reply stands for, if it does."""
+    kind = reply.headers.get(ERROR)
+    if kind is None:
+        return None
+    try:
+        if kind == "refused":
+            return refused(msgspec.json.decode(reply.body, type=Refusal))
+        return fault(msgspec.json.decode(reply.body, type=Failure))
+    except msgspec.MsgspecError:
+        return Broken("an error reply cannot be read")

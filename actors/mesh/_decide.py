@@ -1,0 +1,208 @@
+"""One command decided and written: needs, mailbox, load, decide, append, and what to do when another was first."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping, Sequence
+from contextlib import AsyncExitStack
+from typing import Any, NamedTuple
+
+from actors.mesh._actor import Key, States
+from actors.mesh._blueprint import Bound
+from actors.mesh._commit import Asked, Deciding, events_by_key, written
+from actors.mesh._errors import Broken, Overloaded, Refused
+from actors.mesh._ports import (
+    AlreadyDone,
+    Appended,
+    Conflict,
+    Contended,
+    Rejected,
+    Remembered,
+    Taken,
+)
+from actors.mesh._telemetry import SpanKind, current
+from schemas.envelope import Envelope
+from schemas.message import Command, Event, subject_of, wire_name
+from schemas.principal import Principal
+
+LOST_RACES_MAX = 2
+"""After this many lost races a command takes turns: measured, three attempts were then enough where retries took 50."""
+ATTEMPTS_MAX = 8
+"""Attempts in all; more would mean that the turn does not hold."""
+KEY_ROUNDS_MAX = 3
+"""How often `more_keys` may name yet other keys before the command gives way."""
+TURN_SECONDS_MAX = 5.0
+
+
+class Decided(NamedTuple):
+    """The reply's bytes; `repeated` where the command had been done before."""
+
+    reply: bytes
+    repeated: bool
+
+
+async def decide(
+    here: Deciding, bound: Bound, command: Command[Any], envelope: Envelope, principal: Principal
+) -> Decided:
+    """Decide a command and write what it yields, once. Raises `Refused` or a `Fault`."""
+    message = subject_of(type(command))
+    fingerprint = here.privacy.fingerprint(message, principal.person, command)
+    try:
+        needs = await ask_needs(here, bound, command, envelope, principal)
+    except Refused as refusal:
+        return await confirmed_refusal(here, envelope, fingerprint, (), refusal)
+    asked = Asked(bound, command, envelope, principal, fingerprint, needs)
+    keys = bound.keys(command)
+    for _ in range(KEY_ROUNDS_MAX):
+        waiting_since = here.clock.now_ns()
+        async with here.mailboxes.hold(map(str, keys)):
+            note_wait(here, waiting_since)
+            found = await decide_alone(here, asked, keys)
+        if isinstance(found, Decided):
+            return found
+        keys = tuple(dict.fromkeys((*keys, *found)))
+    raise Overloaded("the keys this command touches keep changing", retry_after_seconds=1)
+
+
+async def ask_needs(
+    here: Deciding, bound: Bound, command: Command[Any], envelope: Envelope, principal: Principal
+) -> tuple[Any, ...]:
+    """Ask what the command needs of other domains, all at once and within its deadline."""
+    if not bound.decision.needs:
+        return ()
+    inner = Envelope(
+        cause_id=envelope.command_id, correlation_id=envelope.correlation_id, deadline_ms=envelope.deadline_ms
+    )
+    questions = (need(command) for need in bound.decision.needs)
+    replies = await asyncio.gather(
+        *(here.client.ask(question, inner, on_behalf_of=principal.person) for question in questions),
+        return_exceptions=True,
+    )
+    for reply in replies:  # in the order of the declaration, so that the same refusal is given every time
+        if isinstance(reply, BaseException):
+            raise reply
+    return tuple(replies)
+
+
+def note_wait(here: Deciding, since_ns: int) -> None:
+    parent = current()
+    if parent is not None:
+        end_ns = here.clock.now_ns()
+        here.telemetry.record("mailbox wait", SpanKind.INTERNAL, parent=parent, start_ns=since_ns, end_ns=end_ns)
+
+
+async def decide_alone(here: Deciding, asked: Asked, keys: tuple[Key, ...]) -> Decided | tuple[Key, ...]:
+    """Decide while holding the mailboxes; return keys that the states name besides, where those must be held too."""
+    names = [str(key) for key in keys]
+    async with AsyncExitStack() as turn:
+        in_turn = False
+        for attempt in range(ATTEMPTS_MAX):
+            if attempt >= LOST_RACES_MAX and not in_turn:
+                await turn.enter_async_context(here.journal.turn(names, timeout_seconds=turn_seconds(here, asked)))
+                in_turn = True
+            if attempt:
+                here.states.forget(names)
+            versions, states = await here.states.load(names)
+            more = missing_keys(asked, keys, states)
+            if more:
+                return more
+            outcome = await attempt_once(here, asked, keys, versions, states, in_turn=in_turn)
+            if outcome is not None:
+                return outcome
+            if not in_turn:
+                await asyncio.sleep(here.ids.jitter() * 0.002)
+    raise Overloaded("too many others write here", retry_after_seconds=1)
+
+
+def turn_seconds(here: Deciding, asked: Asked) -> float:
+    if not asked.envelope.deadline_ms:
+        return TURN_SECONDS_MAX
+    return max(0.01, min(TURN_SECONDS_MAX, (asked.envelope.deadline_ms - here.clock.now_ms()) / 1000))
+
+
+def missing_keys(asked: Asked, keys: tuple[Key, ...], states: Mapping[str, Any]) -> tuple[Key, ...]:
+    more_keys = asked.bound.decision.more_keys
+    if more_keys is None:
+        return ()
+    seen = States({key: states[str(key)] for key in keys})
+    return tuple(key for key in more_keys(seen, asked.command) if key not in keys)
+
+
+async def attempt_once(
+    here: Deciding,
+    asked: Asked,
+    keys: tuple[Key, ...],
+    versions: Mapping[str, int],
+    states: Mapping[str, Any],
+    *,
+    in_turn: bool,
+) -> Decided | None:
+    """Decide on these states and write; return None where somebody else was first and it is to be tried again."""
+    names = [str(key) for key in keys]
+    try:
+        with here.telemetry.span(f"decide {wire_name(type(asked.command))}"):
+            events = run(asked, keys, states)
+    except Refused as refusal:
+        if stale(here, versions, (await here.journal.confirm(asked.envelope.command_id, names)).versions):
+            return None
+        return await confirmed_refusal(here, asked.envelope, asked.fingerprint, names, refusal)
+    if not events:
+        confirmation = await here.journal.confirm(asked.envelope.command_id, names)
+        if confirmation.remembered is not None:
+            return repeat(asked.envelope, asked.fingerprint, confirmation.remembered)
+        if stale(here, versions, confirmation.versions):
+            return None
+    commit = await written(here, asked, keys, versions, events)
+    here.chaos.point(f"append.before.{wire_name(type(asked.command))}")
+    with here.telemetry.span("append"):
+        answer = await here.journal.append(commit, in_turn=in_turn)
+    here.chaos.point(f"append.after.{wire_name(type(asked.command))}")
+    match answer:
+        case Appended(versions=now):
+            here.states.fold(now, events_by_key(here, events))
+            return Decided(commit.reply, repeated=False)
+        case AlreadyDone(remembered=remembered):
+            here.states.forget(names)
+            return repeat(asked.envelope, asked.fingerprint, remembered)
+        case Conflict() | Contended():
+            return None
+        case Taken(scope=scope):
+            raise Refused(f"{scope.rpartition('.')[2]}_taken", "somebody else has it already")
+        case Rejected(reason=reason):
+            here.states.forget(names)
+            raise Broken(f"the database refused what was decided: {reason}")
+
+
+def run(asked: Asked, keys: tuple[Key, ...], states: Mapping[str, Any]) -> list[Event]:
+    """Call the pure function."""
+    decision = asked.bound.decision
+    if decision.keys is None:
+        return list(decision.decide(states[str(keys[0])], asked.command, *asked.needs))
+    return list(decision.decide(States({key: states[str(key)] for key in keys}), asked.command))
+
+
+def stale(here: Deciding, seen: Mapping[str, int], current: Mapping[str, int]) -> bool:
+    """Return whether the decision saw something older than what is there now."""
+    return any(current.get(key, 0) != version for key, version in seen.items())
+
+
+async def confirmed_refusal(
+    here: Deciding, envelope: Envelope, fingerprint: bytes, names: Sequence[str], refusal: Refused
+) -> Decided:
+    """Refuse, unless the same command had been accepted before: then its reply is what it gets."""
+    confirmation = await here.journal.confirm(envelope.command_id, names)
+    if confirmation.remembered is None:
+        raise refusal
+    here.states.forget(names)
+    return repeat(envelope, fingerprint, confirmation.remembered)
+
+
+def repeat(envelope: Envelope, fingerprint: bytes, remembered: Remembered) -> Decided:
+    """Answer a command that was accepted before; one that only borrows the id is refused."""
+    if remembered.fingerprint != fingerprint:
+        raise Refused(
+            "command_id_reused",
+            f"command {envelope.command_id} was {remembered.message} with another content; use a fresh id",
+            kind="invalid",
+        )
+    return Decided(remembered.reply, repeated=True)

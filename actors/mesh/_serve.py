@@ -1,0 +1,145 @@
+"""One message's life: decode, authorise, decide or answer, reply. Nothing that comes in can end the process."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from typing import Any, NamedTuple, Protocol
+
+import msgspec
+
+from actors.mesh._decide import Deciding, decide
+from actors.mesh._errors import Broken, Expired, Fault, Overloaded, Refused
+from actors.mesh._log import get_logger
+from actors.mesh._ports import Received
+from actors.mesh._read import Reader, Views
+from actors.mesh._telemetry import INHERIT, Span, SpanKind, Telemetry, parse_traceparent
+from schemas.envelope import ERROR, REPEATED, Envelope, read_envelope
+from schemas.message import Message, Refusal, owner_field
+from schemas.principal import Principal, allows, confined, permission
+
+log = get_logger()
+
+
+class Verifies(Protocol):
+    """Turns a token back into the principal it was made from."""
+
+    def verify(self, token: str) -> Principal: ...
+
+
+class Serving(NamedTuple):
+    """What serving needs of its pool."""
+
+    deciding: Deciding
+    views: Views
+    verifier: Verifies
+    telemetry: Telemetry
+    on_bug: Callable[[Received, BaseException], Awaitable[None]]
+
+
+class Served(NamedTuple):
+    """A reply's bytes and headers."""
+
+    body: bytes
+    headers: dict[str, str]
+
+
+async def serve(serving: Serving, received: Received) -> None:
+    """Answer one command or query, whatever it is."""
+    reply = await life(serving, received)
+    await received.respond(reply.body, reply.headers)
+
+
+async def life(serving: Serving, received: Received) -> Served:
+    """Turn one message into its reply; every way it can go wrong has one."""
+    domain, kind, name = [*received.subject.split("."), "", ""][:3]
+    parent = parse_traceparent(received.headers.get("traceparent"))
+    with serving.telemetry.span(f"{domain}.{kind}.{name}", SpanKind.SERVER, parent=parent or INHERIT) as span:
+        try:
+            return await handled(serving, received, kind, name, span)
+        except Refused as refusal:
+            span.set("mesh.refusal", refusal.code)
+            return refusal_reply(refusal.refusal())
+        except Fault as fault:
+            span.fail(str(fault))
+            return failure_reply(fault)
+        except Exception as bug:
+            span.fail(repr(bug))
+            log.exception("bug", subject=received.subject)
+            await serving.on_bug(received, bug)
+            return failure_reply(Broken("an error of ours; it is recorded and will be looked at"))
+
+
+async def handled(serving: Serving, received: Received, kind: str, name: str, span: Span) -> Served:
+    envelope = envelope_of(serving, received)
+    principal = serving.verifier.verify(envelope.principal)
+    span.set("mesh.key", received.subject.rpartition(".")[2])
+    span.set("mesh.correlation_id", envelope.correlation_id)
+    if kind == "command" and (bound := serving.deciding.blueprint.commands.get(name)) is not None:
+        command = decoded(bound.decode, received.body)
+        authorise(principal, command)
+        decided = await decide(serving.deciding, bound, command, named(serving, envelope), principal)
+        return Served(decided.reply, {REPEATED: "1"} if decided.repeated else {})
+    if kind == "query" and (found := serving.deciding.blueprint.queries.get(name)) is not None:
+        binding, decode = found
+        query = decoded(decode, received.body)
+        authorise(principal, query)
+        answer = await binding.answer(query, Reader(serving.views, principal))
+        return Served(msgspec.json.encode(answer), {})
+    raise Refused("message_unknown", f"{received.subject} is no message of this domain", kind="not_found")
+
+
+def envelope_of(serving: Serving, received: Received) -> Envelope:
+    """Read the envelope; what is too late is not begun."""
+    try:
+        envelope = read_envelope(received.headers)
+    except ValueError as error:
+        raise Refused("envelope_invalid", str(error), kind="invalid") from None
+    if envelope.deadline_ms and envelope.deadline_ms <= serving.deciding.clock.now_ms():
+        raise Expired("the deadline had passed when the message was taken up")
+    return envelope
+
+
+def named(serving: Serving, envelope: Envelope) -> Envelope:
+    """Give a command without an id one: its sender cannot repeat it safely, but it is served."""
+    if envelope.command_id:
+        return envelope
+    command_id = serving.deciding.ids.new()
+    correlation_id = envelope.correlation_id or command_id
+    return msgspec.structs.replace(envelope, command_id=command_id, correlation_id=correlation_id)
+
+
+def decoded(decode: Callable[[bytes], Any], body: bytes) -> Any:
+    """Decode a body strictly; say which field is wrong."""
+    try:
+        return decode(body)
+    except msgspec.ValidationError as error:
+        detail, _, path = str(error).partition(" - at `")
+        raise Refused("message_invalid", detail, kind="invalid", pointer=pointer_of(path.rstrip("`"))) from None
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        raise Refused("message_malformed", str(error)[:200], kind="invalid") from None
+
+
+def pointer_of(path: str) -> str:
+    """Return the JSON pointer (RFC 6901) of msgspec's path: `/lines/0/quantity` for `$.lines[0].quantity`."""
+    return path.removeprefix("$").replace("[", ".").replace("]", "").replace(".", "/")
+
+
+def authorise(principal: Principal, message: Message) -> None:
+    """Refuse what the principal's roles do not hold, and what is somebody else's."""
+    if not allows(principal, type(message)):
+        raise Refused("permission_missing", f"this needs {permission(type(message))}", kind="forbidden")
+    owner = owner_field(type(message))
+    if owner is not None and confined(principal) and getattr(message, owner) != principal.subject:
+        raise Refused("owner_mismatch", f"{owner} must be your own id", kind="forbidden", pointer=f"/{owner}")
+
+
+def refusal_reply(refusal: Refusal) -> Served:
+    return Served(msgspec.json.encode(refusal), {ERROR: "refused"})
+
+
+def failure_reply(fault: Fault) -> Served:
+    return Served(msgspec.json.encode(fault.failure()), {ERROR: "failed"})
+
+
+OVERLOADED = failure_reply(Overloaded("this pool is full", retry_after_seconds=1))
+"""The answer when a message cannot even be taken: made once, because it is given when there is no time."""
