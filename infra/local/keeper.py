@@ -140,8 +140,11 @@ class Keeper:
 
     def _why_it_died(self) -> str:
         code = self._process.returncode if self._process is not None else None
-        how = f"signal {-code} ended it" if code is not None and code < 0 else f"it ended with {code}"
-        return f"{how}, saying: {line}" if (line := last_line(self._log)) else how
+        if code is not None and code < 0:
+            # Whoever is killed has no last word: its log ends with something else.
+            return f"signal {-code} ended it"
+        line = last_line(self._log)
+        return f"it ended with {code}, saying: {line}" if line else f"it ended with {code}"
 
     def _tell(self, status: Status, seconds: float = 0.0, cause: str = "") -> None:
         self._watch(PartState(self.part.name, status, seconds, cause))
