@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Annotated, Literal
 
 import msgspec
+from msgspec import Meta
 
 from schemas.message import Command, Event, Query
 from schemas.values import Cursor, Line, Lines, Money, PageSize, Quantity, ReservationId, Sku, Text, Version
 
 ReservationStatus = Literal["held", "committed", "released", "expired"]
 ReleaseReason = Literal["released", "expired"]
+Threshold = Annotated[int, Meta(ge=0, le=1_000_000)]
 
 
 class AddItem(Command, frozen=True, kw_only=True):
@@ -19,7 +21,7 @@ class AddItem(Command, frozen=True, kw_only=True):
     sku: Sku
     title: Text
     price: Money
-    low_stock_at: int = 5
+    low_stock_at: Threshold = 5
 
 
 class ChangePrice(Command, frozen=True, kw_only=True):
@@ -182,6 +184,6 @@ class GetAvailability(Query[Availability], frozen=True, kw_only=True):
 
 
 class GetPrices(Query[PriceList], frozen=True, kw_only=True):
-    """Return what items cost now."""
+    """Return what items cost now; as many at once as an order has lines."""
 
-    skus: tuple[Sku, ...]
+    skus: Annotated[tuple[Sku, ...], Meta(max_length=50)]

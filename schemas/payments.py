@@ -162,12 +162,15 @@ class PaymentRefunded(Event, frozen=True, kw_only=True):
 
 
 class PaymentView(msgspec.Struct, frozen=True, kw_only=True):
+    """Customer and amount are absent where a void came before the authorisation: then there is no more to know."""
+
     payment_id: PaymentId
     order_id: OrderId
-    customer_id: CustomerId
     status: PaymentStatus
-    amount: Money
+    customer_id: CustomerId | None = None
+    amount: Money | None = None
     refunded_minor: int = 0
+    refunding_minor: int = 0
     decline_code: str = ""
 
 
