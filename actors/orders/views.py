@@ -48,13 +48,11 @@ def order_timeline(view: OrderTimelineView | None, event: OrderEvent, happened: 
 
 
 async def get_order(query: GetOrder, read: Read) -> OrderView:
-    order = await read.one(OrderView, query.order_id, at_least_version=query.at_least_version)
-    return own(order, query)
+    return await own(OrderView, query, read)
 
 
 async def get_order_timeline(query: GetOrderTimeline, read: Read) -> OrderTimelineView:
-    timeline = await read.one(OrderTimelineView, query.order_id, at_least_version=query.at_least_version)
-    return own(timeline, query)
+    return await own(OrderTimelineView, query, read)
 
 
 async def list_orders(query: ListOrders, read: Read) -> OrderPage:
@@ -66,11 +64,16 @@ async def list_orders(query: ListOrders, read: Read) -> OrderPage:
 V = TypeVar("V", OrderView, OrderTimelineView)
 
 
-def own(view: V, query: GetOrder | GetOrderTimeline) -> V:
-    """Answer somebody else's order as one that does not exist, so that ids cannot be probed."""
-    if query.customer_id not in (None, view.customer_id):
-        raise Refused("order_unknown", f"no order {query.order_id}", kind="not_found")
-    return view
+async def own(view: type[V], query: GetOrder | GetOrderTimeline, read: Read) -> V:
+    """Answer somebody else's order exactly as one that does not exist, so that ids cannot be probed."""
+    unknown = Refused("order_unknown", f"no order {query.order_id}", kind="not_found")
+    try:
+        row = await read.one(view, query.order_id, at_least_version=query.at_least_version)
+    except Refused:
+        raise unknown from None
+    if query.customer_id not in (None, row.customer_id):
+        raise unknown
+    return row
 
 
 def detail_of(event: OrderEvent) -> str:

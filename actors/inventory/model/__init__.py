@@ -1,0 +1,1 @@
+"""The rules of inventory, by aggregate: items hold stock, reservations promise it."""
