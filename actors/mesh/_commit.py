@@ -18,7 +18,7 @@ from actors.mesh._ports import Clock, Commit, Ids, Journal, NewEvent, Part
 from actors.mesh._privacy import Privacy
 from actors.mesh._states import StateCache
 from actors.mesh._telemetry import Telemetry, traceparent
-from schemas.envelope import Envelope, derived_id
+from schemas.envelope import DECIDED_AT, PERSON, Envelope, derived_id
 from schemas.message import Accepted, Command, Event, owner_field, subject_of, wire_name
 from schemas.principal import Principal
 
@@ -61,7 +61,7 @@ async def written(
 ) -> Commit:
     """Return the commit that writes these events, personal fields encrypted."""
     by_key = events_by_key(here, events)
-    headers = event_headers(asked)
+    headers = event_headers(here, asked)
     parts = []
     for key, of_key in by_key.items():
         if key not in versions:
@@ -102,7 +102,7 @@ async def sealed_request(here: Deciding, asked: Asked) -> bytes:
     return f"{person}\n".encode() + await here.privacy.seal_bytes("request", body, person or None)
 
 
-def event_headers(asked: Asked) -> str:
+def event_headers(here: Deciding, asked: Asked) -> str:
     """Return what an event carries of the command that caused it, as a JSON object."""
     envelope = Envelope(
         cause_id=asked.envelope.command_id,
@@ -111,7 +111,8 @@ def event_headers(asked: Asked) -> str:
         traceparent=traceparent() or "",
         tracestate=asked.envelope.tracestate,
     )
-    return msgspec.json.encode({**envelope.headers(), "Mesh-Person": asked.principal.person}).decode()
+    own = {PERSON: asked.principal.person, DECIDED_AT: str(here.clock.now_ms())}
+    return msgspec.json.encode({**envelope.headers(), **own}).decode()
 
 
 async def inline_rows(
@@ -133,7 +134,7 @@ async def inline_rows(
                             "due_at_ms": here.clock.now_ms() + int(timer.delay_seconds * 1000),
                             "message": subject_of(type(command)),
                             "body": base64.b64encode(await here.privacy.seal(command)).decode(),
-                            "headers": event_headers(asked),
+                            "headers": event_headers(here, asked),
                         }
                     )
     return rows

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any, NamedTuple, cast
 
+import msgspec
 from msgspec import Struct
 from typing_extensions import TypeVar
 
@@ -14,6 +15,7 @@ from actors.mesh._errors import Refused, Unavailable
 from actors.mesh._ports import Journal, ReadModelStore, StoredEvent, ViewRow
 from actors.mesh._privacy import Privacy
 from actors.mesh._states import opened
+from schemas.envelope import DECIDED_AT
 from schemas.message import snake_case
 from schemas.principal import Principal
 
@@ -69,9 +71,14 @@ async def folded(
             raise AssertionError(f"{stored_event.key}@{stored_event.version} does not follow version {version}")
         version = stored_event.version
         if isinstance(event, known):
-            state = projection.fold(state, event, Happened(stored_event.key, version, stored_event.at_ms))
+            state = projection.fold(state, event, Happened(stored_event.key, version, decided_at_ms(stored_event)))
     document = b"null" if state is None else await views.privacy.seal(state)
     return ViewRow(events[-1].key.partition("/")[2], version, document)
+
+
+def decided_at_ms(stored: StoredEvent) -> int:
+    """Return when an event was decided: what it says itself, so that live and rebuilt views agree."""
+    return int(msgspec.json.decode(stored.headers, type=dict[str, str]).get(DECIDED_AT, stored.at_ms))
 
 
 async def mend(views: Views, projection: Projection, entity_id: str, row: ViewRow | None) -> ViewRow | None:
