@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 
 from opentelemetry.context import Context
+from opentelemetry.exporter.otlp.proto.http import Compression
 from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
 from opentelemetry.sdk.resources import Resource
 from opentelemetry.sdk.trace import SpanLimits, TracerProvider
@@ -21,9 +22,9 @@ from opentelemetry.trace import (
 )
 from opentelemetry.trace import SpanKind as OpenTelemetryKind
 
+from actors.mesh._export import BATCH_SPANS, CLOSE_SECONDS, QUEUE_SPANS
 from actors.mesh._spans import FinishedSpan, SpanKind
 
-CLOSE_SECONDS = 2.0  # as in our own exporter
 KINDS = {
     SpanKind.INTERNAL: OpenTelemetryKind.INTERNAL,
     SpanKind.SERVER: OpenTelemetryKind.SERVER,
@@ -64,7 +65,11 @@ class SdkSink:
             span_limits=SpanLimits(max_attribute_length=1024),
         )
         self._provider.add_span_processor(
-            BatchSpanProcessor(exporter or OTLPSpanExporter(f"{endpoint.rstrip('/')}/v1/traces"))
+            BatchSpanProcessor(
+                exporter or OTLPSpanExporter(f"{endpoint.rstrip('/')}/v1/traces", compression=Compression.Gzip),
+                max_queue_size=QUEUE_SPANS,
+                max_export_batch_size=BATCH_SPANS,
+            )
         )
         self._tracer = self._provider.get_tracer("actors.mesh")
 

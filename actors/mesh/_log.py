@@ -110,6 +110,7 @@ def _add_trace(logger: WrappedLogger, method: str, event: EventDict) -> EventDic
 
 def _mask_event(logger: WrappedLogger, method: str, event: EventDict) -> EventDict:
     """The last step before the line is written, so that nothing added on the way escapes it."""
+    event.pop("color_message", None)  # uvicorn says everything twice, once for a terminal
     kept: MutableMapping[str, Any] = {key: event[key] for key in ("_record", "_from_structlog") if key in event}
     return {**mask({key: value for key, value in event.items() if key not in kept}), **kept}
 
