@@ -107,3 +107,15 @@ async def judged(
             message.subject, message.headers, message.body, reader=consumer.name, error=bug, attempts=message.deliveries
         )
     return Acknowledge()
+
+
+async def has_bug(work: Awaitable[None]) -> bool:
+    """Do the work; return whether it failed by a bug. A fault is not one and goes on to the caller."""
+    try:
+        await work
+    except Fault:
+        raise
+    except Exception:
+        log.exception("a batch failed; its messages are tried one by one")
+        return True
+    return False

@@ -6,8 +6,7 @@ from collections.abc import Sequence
 
 from actors.mesh._actor import Projection
 from actors.mesh._blueprint import view_name
-from actors.mesh._errors import Fault
-from actors.mesh._follow import Following, Inbound, inbound, judged
+from actors.mesh._follow import Following, Inbound, has_bug, inbound, judged
 from actors.mesh._log import get_logger
 from actors.mesh._ports import Acknowledge, ConsumerSpec, Delivered, StoredEvent, Subscription, Verdict, ViewRow
 from actors.mesh._read import Views, aggregate_name, folded, mend
@@ -24,17 +23,17 @@ async def follow_views(following: Following, consumer: ConsumerSpec, views: View
         await project(views, [message.event])
 
     async def handle_batch(batch: Sequence[Delivered]) -> Sequence[Verdict]:
-        starts = views_clock(following, batch)
-        try:
-            await project(views, [inbound(message).event for message in batch])
-        except Fault:
-            raise
-        except Exception:  # one of them is broken: find it, and let the others through
+        start_ns = following.telemetry.now_ns()
+        if await has_bug(project_all(views, batch)):  # one of them is broken: find it, and let the others through
             return [await judged(following, consumer, message, one) for message in batch]
-        note(following, consumer, batch, starts)
+        note(following, consumer, batch, start_ns)
         return [Acknowledge()] * len(batch)
 
     return await following.bus.follow(consumer, handle_batch)
+
+
+async def project_all(views: Views, batch: Sequence[Delivered]) -> None:
+    await project(views, [inbound(message).event for message in batch])
 
 
 async def project(views: Views, events: Sequence[StoredEvent]) -> None:
@@ -73,10 +72,6 @@ async def apply(views: Views, projection: Projection, by_key: dict[str, list[Sto
 
 def by_version(event: StoredEvent) -> int:
     return event.version
-
-
-def views_clock(following: Following, batch: Sequence[Delivered]) -> int:
-    return following.telemetry.now_ns() if batch else 0
 
 
 def note(following: Following, consumer: ConsumerSpec, batch: Sequence[Delivered], start_ns: int) -> None:

@@ -66,7 +66,8 @@ class Relay:
     async def stop(self, timeout_seconds: float) -> None:
         """Publish what waits, as long as there is time; the rest is in the outbox."""
         end = asyncio.get_running_loop().time() + timeout_seconds
-        while self.backlog and asyncio.get_running_loop().time() < end:
+        # Looked at, not signalled: once, at the end of a process, while an event would cost every commit.
+        while self.backlog and asyncio.get_running_loop().time() < end:  # noqa: ASYNC110
             await asyncio.sleep(0.01)
         for task in (*self._tasks, *self._sending):
             task.cancel()

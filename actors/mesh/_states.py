@@ -65,7 +65,7 @@ class StateCache:
 
 async def opened(blueprint: Blueprint, privacy: Privacy, stored: Sequence[StoredEvent]) -> list[Event]:
     """Return stored events decrypted and decoded; one that this code does not know is a `Broken`."""
-    bodies = []
+    bodies: list[tuple[type[Event], bytes]] = []
     for event in stored:
         event_type = blueprint.events.get(event.name)
         if event_type is None:
