@@ -19,6 +19,7 @@ from actors.mesh._ports.bus import (
     Verdict,
 )
 from actors.mesh.adapters.memory.bus import MemoryBus
+from actors.mesh.adapters.nats import open_nats
 from actors.mesh.adapters.world import SystemClock, SystemIds
 from actors.mesh.testing.waiting import until
 
@@ -26,9 +27,20 @@ IN_FLIGHT_MAX = 20
 CALM_SECONDS = 0.2
 
 
-@pytest.fixture(params=["memory"])
-async def bus(request: pytest.FixtureRequest) -> AsyncIterator[Bus]:
-    memory = MemoryBus(SystemClock(), in_flight_max=IN_FLIGHT_MAX)
+@pytest.fixture(params=["memory", "nats"])
+def nats_url(request: pytest.FixtureRequest) -> str:
+    """Empty for the bus in memory. Not asynchronous: the servers are started by an event loop of their own."""
+    return str(request.getfixturevalue("servers").endpoints.nats) if request.param == "nats" else ""
+
+
+@pytest.fixture
+async def bus(nats_url: str) -> AsyncIterator[Bus]:
+    clock, ids = SystemClock(), SystemIds()
+    if nats_url:
+        async with open_nats(nats_url, name="test", clock=clock, ids=ids, in_flight_max=IN_FLIGHT_MAX) as over_nats:
+            yield over_nats
+        return
+    memory = MemoryBus(clock, in_flight_max=IN_FLIGHT_MAX)
     yield memory
     await memory.close()
 
@@ -126,10 +138,10 @@ async def test_more_requests_than_allowed_are_overload_at_once(bus: Bus, unique:
 async def test_a_message_too_large_is_refused_and_the_bus_goes_on(bus: Bus, unique: str) -> None:
     await bus.serve(f"{unique}.echo", unique, echo)
     for send in (
-        lambda: bus.request(f"{unique}.echo", bytes(1_048_577), {}, timeout_seconds=2),
-        lambda: bus.request(f"{unique}.echo", bytes(1_048_570), {"Mesh-Key": "x" * 100}, timeout_seconds=2),
-        lambda: bus.publish(f"{unique}.echo", bytes(1_048_577), {}),
-        lambda: bus.store(f"{unique}.echo", bytes(1_048_577), {}, message_id="1"),
+        lambda: bus.request(f"{unique}.echo", bytes(262_145), {}, timeout_seconds=2),
+        lambda: bus.request(f"{unique}.echo", bytes(262_140), {"Mesh-Key": "x" * 100}, timeout_seconds=2),
+        lambda: bus.publish(f"{unique}.echo", bytes(262_145), {}),
+        lambda: bus.store(f"{unique}.echo", bytes(262_145), {}, message_id="1"),
     ):
         with pytest.raises(Refused) as caught:
             await send()

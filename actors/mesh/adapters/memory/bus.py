@@ -26,8 +26,8 @@ from actors.mesh.adapters.memory.subjects import matcher
 IN_FLIGHT_MAX = 1000
 """Requests that wait at a time: as many as over NATS."""
 
-MESSAGE_BYTES_MAX = 1_048_576
-"""Body and headers: what a NATS server takes unless it is told otherwise."""
+MESSAGE_BYTES_MAX = 262_144
+"""Body and headers: what the platform's NATS server takes (`infra/nats/server.conf`)."""
 
 _log = logging.getLogger(__name__)
 

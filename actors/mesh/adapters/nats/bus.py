@@ -1,0 +1,189 @@
+"""The bus over NATS: three connections, so that a flood on one leaves the others alone."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from contextlib import asynccontextmanager
+
+from nats.aio.msg import Msg
+
+from actors.mesh._errors import Overloaded, Unavailable
+from actors.mesh._ports.bus import (
+    BusReply,
+    ConsumerSpec,
+    Delivered,
+    Received,
+    StreamSpec,
+    StreamState,
+    Subscription,
+    Verdict,
+)
+from actors.mesh._ports.world import Clock, Ids
+from actors.mesh.adapters.nats.connection import Connection, Settings
+from actors.mesh.adapters.nats.failures import as_mesh_errors, check_size
+from actors.mesh.adapters.nats.following import Follower
+from actors.mesh.adapters.nats.notices import Notices
+from actors.mesh.adapters.nats.pulling import Puller
+from actors.mesh.adapters.nats.requests import UNSENT_BYTES_MAX, Requests
+from actors.mesh.adapters.nats.responses import Responder
+from actors.mesh.adapters.nats.streams import STORING_MAX, Streams
+
+IN_FLIGHT_MAX = 1000
+"""Requests that wait at a time: at 2 ms each that is far more than a process can send."""
+
+
+@asynccontextmanager
+async def open_nats(
+    url: str,
+    *,
+    name: str,
+    clock: Clock,
+    ids: Ids,
+    in_flight_max: int = IN_FLIGHT_MAX,
+    replicas: int = 1,
+    counters: Callable[[str], None] = lambda _: None,
+    on_dead: Callable[[], None] | None = None,
+) -> AsyncIterator[NatsBus]:
+    """Open the bus of a process; `name` is its service's, and its inboxes are below `_INBOX_<name>`.
+
+    `on_dead` is called when a connection claims to live, does not, and could not be revived: end the process then.
+    Raises `Unavailable` where NATS is not reached.
+    """
+    # The name is a token of its own, so that a permission can be given for `_INBOX_<name>.>`.
+    inbox_prefix = f"_INBOX_{name}.{ids.new().replace('-', '')}"
+    notices = Notices(f"nats {name}", counters)
+    bus = NatsBus(Settings(url, name, inbox_prefix, clock, ids, notices, on_dead), in_flight_max, replicas)
+    try:
+        await bus.open()
+        yield bus
+    finally:
+        await bus.close()
+
+
+class NatsBus:
+    """Implements `Bus`."""
+
+    def __init__(self, settings: Settings, in_flight_max: int, replicas: int) -> None:
+        self._settings = settings
+        self._notices = settings.notices
+        self._in_flight_max = in_flight_max
+        self._inbound = Connection("inbound", settings)
+        self._outbound = Connection("outbound", settings)
+        self._storing = Connection("streams", settings)
+        inbox = settings.inbox_prefix
+        self._requests = Requests(self._outbound, f"{inbox}.answers", self._notices)
+        self._acknowledgements = Requests(self._storing, f"{inbox}.stored", self._notices)
+        self._streams = Streams(
+            self._storing, self._acknowledgements, settings.clock, settings.ids, self._notices, replicas
+        )
+        self._followers: set[Follower] = set()
+        self._pullers = 0
+        self._closed = False
+
+    async def open(self) -> None:
+        """Connect."""
+        connections = (self._inbound, self._outbound, self._storing)
+        results = await asyncio.gather(*(one.open() for one in connections), return_exceptions=True)
+        for result in results:
+            if isinstance(result, BaseException):
+                raise result
+        await self._requests.open(self._in_flight_max)
+        await self._acknowledgements.open(STORING_MAX)
+
+    @property
+    def connected(self) -> bool:
+        """Tell whether the last heartbeat came back on all three connections."""
+        return self._inbound.connected and self._outbound.connected and self._storing.connected
+
+    async def request(
+        self, subject: str, body: bytes, headers: Mapping[str, str], *, timeout_seconds: float
+    ) -> BusReply:
+        """Ask and wait."""
+        if self._requests.in_flight >= self._in_flight_max:
+            raise Overloaded(f"{self._in_flight_max} requests wait already")
+        answer = await self._requests.ask(subject, body, headers, timeout_seconds)
+        return BusReply(answer.headers or {}, answer.data)
+
+    async def publish(self, subject: str, body: bytes, headers: Mapping[str, str]) -> None:
+        """Tell whoever listens now."""
+        check_size(body, headers, self._outbound.message_bytes_max)
+        client = self._outbound.client
+        if client.pending_data_size > UNSENT_BYTES_MAX:
+            raise Overloaded("NATS takes less than is published")
+        with as_mesh_errors(subject):
+            await client.publish(subject, body, headers=dict(headers) or None)
+
+    async def serve(self, subject: str, queue: str, handler: Callable[[Received], None]) -> Subscription:
+        """Call `handler` for each message; one member of the queue group gets each."""
+        return await self._subscribe(subject, queue, handler)
+
+    async def listen(self, subject: str, handler: Callable[[Received], None]) -> Subscription:
+        """Call `handler` for each message."""
+        return await self._subscribe(subject, "", handler)
+
+    async def store(self, subject: str, body: bytes, headers: Mapping[str, str], *, message_id: str) -> int:
+        """Publish into a stream, wait for its acknowledgement, return the sequence."""
+        return await self._streams.store(subject, body, headers, message_id)
+
+    async def follow(
+        self,
+        consumer: ConsumerSpec,
+        handler: Callable[[Sequence[Delivered]], Awaitable[Sequence[Verdict]]],
+        *,
+        batch_max: int = 100,
+    ) -> Subscription:
+        """Hand over messages in batches, one at a time; a consumer not yet provisioned is waited for."""
+        self._check_open()
+        puller = Puller(self._storing, consumer.stream, consumer.name, self._pull_inbox())
+        clock, ids = self._settings.clock, self._settings.ids
+        follower = Follower(consumer, handler, batch_max, puller, clock, ids, self._notices, self._followers.discard)
+        self._followers.add(follower)
+        return follower
+
+    async def provision(self, streams: Sequence[StreamSpec], consumers: Sequence[ConsumerSpec]) -> None:
+        """Make or update streams and consumers."""
+        await self._streams.provision(streams, consumers)
+
+    async def reset_consumer(self, consumer: ConsumerSpec) -> None:
+        """Make the consumer start again from the first message of its stream."""
+        await self._streams.reset_consumer(consumer)
+
+    async def pending(self, consumer: ConsumerSpec) -> int:
+        """Return how many messages the consumer has still to deal with."""
+        return await self._streams.pending(consumer)
+
+    async def stream_state(self, stream: str) -> StreamState:
+        """Return where the stream stands."""
+        return await self._streams.state(stream)
+
+    def stored_ids(self, stream: str) -> AsyncIterator[str]:
+        """Yield the message id of every message of a stream, oldest first."""
+        return self._streams.stored_ids(stream, self._pull_inbox())
+
+    async def close(self) -> None:
+        """End everything at once. Whoever drains stops the subscriptions first: their answers still go out."""
+        self._closed = True
+        await asyncio.gather(*(follower.abandon() for follower in list(self._followers)))
+        await asyncio.gather(*(one.close() for one in (self._inbound, self._outbound, self._storing)))
+
+    async def _subscribe(self, subject: str, queue: str, handler: Callable[[Received], None]) -> Subscription:
+        self._check_open()
+        connection, notices = self._inbound, self._notices
+
+        async def on_message(message: Msg) -> None:
+            respond = Responder(connection, message.reply, notices)
+            try:
+                handler(Received(message.subject, message.headers or {}, message.data, respond))
+            except Exception as error:  # noqa: BLE001 - whatever a handler does, the subscription goes on
+                notices.tell("handler_failed", error)
+
+        return await connection.subscribe(subject, queue, on_message)
+
+    def _pull_inbox(self) -> str:
+        self._pullers += 1
+        return f"{self._settings.inbox_prefix}.pull.{self._pullers}"
+
+    def _check_open(self) -> None:
+        if self._closed:
+            raise Unavailable("the bus is closed")

@@ -1,0 +1,308 @@
+"""A connection to NATS that outlives every way in which nats-py loses one: it watches it, and builds it anew."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from contextlib import suppress
+from typing import NamedTuple
+
+from nats.aio.client import Client
+from nats.aio.msg import Msg
+from nats.aio.subscription import Subscription as NatsSubscription
+from nats.errors import Error as NatsError
+
+from actors.mesh._errors import Unavailable
+from actors.mesh._ports.world import Clock, Ids
+from actors.mesh.adapters.nats.heartbeat import Heartbeat
+from actors.mesh.adapters.nats.notices import Notices
+
+CONNECT_WITHIN_SECONDS = 10.0
+"""nats-py tries for ever, and hangs where TLS is set up wrongly."""
+
+RECONNECT_PAUSE_SECONDS = 0.25
+PING_EVERY_SECONDS = 2
+PINGS_OUT_MAX = 2
+
+BEAT_EVERY_SECONDS = 2.0
+BEAT_WITHIN_SECONDS = 1.0
+MISSES_UNTIL_RECONNECT = 2
+"""One miss may be a busy event loop. Two mean that nothing is read, whatever nats-py says."""
+MISSES_UNTIL_DEAD = 5
+
+SLOW_TURNS_MAX = 10
+"""A heartbeat behind a queue of messages is late and no miss as long as messages do come in: for so many turns."""
+
+STUCK_SECONDS = 30.0
+"""A reconnection that takes longer is given up for a new connection: its task may have died."""
+
+REBUILD_PAUSE_SECONDS_MAX = 5.0
+
+PENDING_MESSAGES_MAX = 2000
+"""What nats-py reads from the socket at a time (some 300 KB) holds several hundred messages, all of which queue before
+the first is handled. Handlers only hand on, so the queue is empty again at once; past this, messages are dropped."""
+
+PENDING_BYTES_MAX = 32 * 1024 * 1024
+
+Callback = Callable[[Msg], Awaitable[None]]
+
+
+class Settings(NamedTuple):
+    """What all connections of a process have in common."""
+
+    url: str
+    name: str
+    inbox_prefix: str
+    clock: Clock
+    ids: Ids
+    notices: Notices
+    on_dead: Callable[[], None] | None
+
+
+class Binding:
+    """A subscription that is made again on every new connection."""
+
+    def __init__(self, connection: Connection, subject: str, queue: str, callback: Callback, pending_max: int) -> None:
+        self._connection = connection
+        self.subject = subject
+        self._queue = queue
+        self._callback = callback
+        self._pending_max = pending_max
+        self._subscription: NatsSubscription | None = None
+
+    async def attach(self, client: Client) -> None:
+        """Subscribe on that client."""
+        self._subscription = await client.subscribe(
+            self.subject,
+            queue=self._queue,
+            cb=self._callback,
+            pending_msgs_limit=self._pending_max,
+            pending_bytes_limit=PENDING_BYTES_MAX,
+        )
+
+    async def stop(self) -> None:
+        """Take nothing more from the server and return when what it had sent is handled. The connection goes on."""
+        self._connection.forget(self)
+        subscription, self._subscription = self._subscription, None
+        if subscription is None:
+            return
+        try:
+            if self._connection.connected:
+                await subscription.drain()  # type: ignore[no-untyped-call]  # nats-py forgot the annotation
+            else:
+                await subscription.unsubscribe()
+        except (NatsError, OSError, AttributeError):  # nats-py touches a transport that may be gone
+            # It now holds a subscription that it would make again and that nobody can end.
+            await self._connection.replace()
+
+
+class Connection:
+    """One connection with its subscriptions. `client` may be another one after a while: never keep it."""
+
+    def __init__(self, role: str, settings: Settings) -> None:
+        self._role = role
+        self._settings = settings
+        self._notices = settings.notices
+        self._bindings: list[Binding] = []
+        self._client = Client()
+        self._heartbeat = Heartbeat(f"{settings.inbox_prefix}.heartbeat.{role}", lambda: self._client)
+        self._lost = asyncio.Event()
+        self._denied: list[str] = []
+        self._healthy = False
+        self._misses = 0
+        self._slow_turns = 0
+        self._watching: asyncio.Task[None] | None = None
+        self.sessions = 0
+        """Grows with every connection made: whatever the server kept for the one before is gone."""
+        self.on_session: set[Callable[[], None]] = set()
+        """Called with every connection made."""
+
+    @property
+    def client(self) -> Client:
+        """The client of now."""
+        return self._client
+
+    @property
+    def connected(self) -> bool:
+        """Tell whether what is sent now comes through, as far as the last heartbeat knows."""
+        return self._healthy and self._client.is_connected
+
+    @property
+    def message_bytes_max(self) -> int:
+        """What the server takes."""
+        return self._client.max_payload
+
+    async def open(self) -> None:
+        """Connect and watch over it from now on. Raises `Unavailable`."""
+        beat = self._heartbeat
+        self._bindings.append(Binding(self, beat.subject, "", beat.on_message, PENDING_MESSAGES_MAX))
+        await self._build()
+        if not await self._heartbeat.comes_back(CONNECT_WITHIN_SECONDS):
+            await self.close()
+            raise Unavailable("NATS: what is published to the own inbox does not come back")
+        self._healthy = True
+        self._watching = asyncio.create_task(self._watch(), name=f"nats-watch-{self._role}")
+
+    async def subscribe(
+        self, subject: str, queue: str, callback: Callback, *, pending_max: int = PENDING_MESSAGES_MAX
+    ) -> Binding:
+        """Subscribe for good, and return when the server knows. Raises `PermissionError`, `Unavailable`."""
+        binding = Binding(self, subject, queue, callback, pending_max)
+        self._bindings.append(binding)
+        self._denied.clear()
+        with suppress(NatsError):  # closed just now: the new connection will make it
+            await binding.attach(self._client)
+        # What comes back behind the subscription proves that it is there.
+        if not await self._heartbeat.comes_back(CONNECT_WITHIN_SECONDS):
+            await binding.stop()
+            raise Unavailable(f"NATS did not take the subscription to {subject} in time")
+        if any(f'"{subject.lower()}"' in denial for denial in self._denied):
+            await binding.stop()
+            raise PermissionError(f"NATS forbids this process to subscribe to {subject}")
+        return binding
+
+    def forget(self, binding: Binding) -> None:
+        """Do not make that subscription again."""
+        if binding in self._bindings:
+            self._bindings.remove(binding)
+
+    async def replace(self) -> None:
+        """Give the connection up for a new one."""
+        self._healthy = False
+        await _close(self._client)
+        self._lost.set()
+
+    async def close(self) -> None:
+        """End it for good. Subscriptions are stopped before, by who made them."""
+        self._healthy = False
+        if self._watching is not None:
+            self._watching.cancel()
+            await asyncio.wait({self._watching})
+        await _close(self._client)
+
+    async def _build(self) -> None:
+        client = Client()
+        try:
+            async with asyncio.timeout(CONNECT_WITHIN_SECONDS):
+                await self._connect(client)
+                for binding in list(self._bindings):
+                    await binding.attach(client)
+        except BaseException as error:
+            await _close(client)
+            if isinstance(error, NatsError | OSError):  # the time-out among them
+                raise Unavailable(f"NATS is not reached: {client.last_error or error!r}") from None
+            raise
+        self._client = client
+        self._renew()
+
+    async def _connect(self, client: Client) -> None:
+        async def on_error(error: Exception) -> None:
+            self._on_error(error)
+
+        async def on_disconnected() -> None:
+            self._healthy = False
+            self._notices.tell("disconnected", self._role)
+
+        async def on_reconnected() -> None:
+            self._notices.tell("reconnected", self._role)
+            self._renew()
+
+        async def on_closed() -> None:
+            self._healthy = False
+            self._notices.count("closed")
+            self._lost.set()
+
+        await client.connect(
+            self._settings.url,
+            name=f"{self._settings.name} {self._role}",
+            error_cb=on_error,
+            disconnected_cb=on_disconnected,
+            reconnected_cb=on_reconnected,
+            closed_cb=on_closed,
+            max_reconnect_attempts=-1,
+            reconnect_time_wait=RECONNECT_PAUSE_SECONDS,  # type: ignore[arg-type]  # declared int, only slept on
+            connect_timeout=2,
+            ping_interval=PING_EVERY_SECONDS,
+            max_outstanding_pings=PINGS_OUT_MAX,
+            inbox_prefix=self._settings.inbox_prefix,
+            pending_size=0,  # without a connection nothing is kept, lest it be executed when nobody waits for it
+        )
+
+    def _on_error(self, error: Exception) -> None:
+        text = str(error).lower()
+        if "permissions violation" in text:
+            self._denied.append(text)
+            del self._denied[:-100]  # the last ones are enough to tell who is meant
+            self._notices.tell("permission_denied", error)
+        else:
+            self._notices.tell(type(error).__name__, error)
+
+    def _renew(self) -> None:
+        self.sessions += 1
+        for call in self.on_session:
+            call()
+
+    async def _watch(self) -> None:
+        away_since: float | None = None
+        loop = asyncio.get_running_loop()
+        while True:
+            with suppress(TimeoutError):
+                async with asyncio.timeout(BEAT_EVERY_SECONDS):
+                    await self._lost.wait()
+            self._lost.clear()
+            client = self._client
+            if client.is_closed or (away_since is not None and loop.time() - away_since > STUCK_SECONDS):
+                away_since = None
+                await self._rebuild()
+            elif not client.is_connected:  # nats-py knows, and is at it
+                self._healthy = False
+                self._misses, away_since = 0, away_since or loop.time()
+            else:
+                away_since = None
+                await self._listen_for_beat(client)
+
+    async def _listen_for_beat(self, client: Client) -> None:
+        received = client.stats["in_msgs"]
+        if await self._heartbeat.comes_back(BEAT_WITHIN_SECONDS):
+            self._misses, self._slow_turns, self._healthy = 0, 0, True
+        elif client.stats["in_msgs"] > received and self._slow_turns < SLOW_TURNS_MAX:
+            self._slow_turns += 1
+            self._notices.count("heartbeat_late")
+        else:
+            self._misses += 1
+            self._healthy = False
+            await self._missed(client, self._misses)
+
+    async def _missed(self, client: Client, misses: int) -> None:
+        self._notices.tell("heartbeat_missed", self._role)
+        if misses == MISSES_UNTIL_RECONNECT:
+            self._notices.tell("reconnect_forced", self._role)
+            await client.force_reconnect()
+        elif misses >= MISSES_UNTIL_DEAD:
+            self._notices.tell("dead", self._role)
+            await self.replace()  # where nobody ends the process
+            if self._settings.on_dead is not None:
+                with suppress(Exception):
+                    self._settings.on_dead()
+
+    async def _rebuild(self) -> None:
+        self._healthy, self._misses, self._slow_turns = False, 0, 0
+        await _close(self._client)
+        pause_seconds = RECONNECT_PAUSE_SECONDS
+        while True:
+            try:
+                await self._build()
+            except Unavailable as error:
+                self._notices.tell("rebuild_failed", error)
+                await self._settings.clock.sleep(pause_seconds * (0.5 + self._settings.ids.jitter()))
+                pause_seconds = min(REBUILD_PAUSE_SECONDS_MAX, pause_seconds * 2)
+            else:
+                self._notices.tell("rebuilt", self._role)
+                self._healthy = await self._heartbeat.comes_back(BEAT_WITHIN_SECONDS)
+                return
+
+
+async def _close(client: Client) -> None:
+    with suppress(Exception):  # whatever state it is in, it is not used again
+        async with asyncio.timeout(BEAT_WITHIN_SECONDS):
+            await client.close()

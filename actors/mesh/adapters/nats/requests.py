@@ -1,0 +1,74 @@
+"""Asking over one subscription for all answers: cheaper than the client's own, and its bounds are known."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping
+
+from nats.aio.msg import Msg
+
+from actors.mesh._errors import TimedOut, Unavailable
+from actors.mesh.adapters.nats.connection import PENDING_MESSAGES_MAX, Connection
+from actors.mesh.adapters.nats.failures import as_mesh_errors, check_size
+from actors.mesh.adapters.nats.notices import Notices
+
+STATUS = "Status"
+NOBODY_THERE = "503"
+
+UNSENT_BYTES_MAX = 8 * 1024 * 1024
+"""While a broker stands still and the connection is not yet given up, what is sent piles up in memory."""
+
+
+class Requests:
+    """Matches answers to what was asked."""
+
+    def __init__(self, connection: Connection, inbox: str, notices: Notices) -> None:
+        self._connection = connection
+        self._inbox = inbox
+        self._notices = notices
+        self._waiting: dict[str, asyncio.Future[Msg]] = {}
+        self._number = 0
+
+    async def open(self, in_flight_max: int) -> None:
+        """Subscribe to the answers."""
+        pending_max = max(in_flight_max * 2, PENDING_MESSAGES_MAX)
+        await self._connection.subscribe(f"{self._inbox}.*", "", self._on_answer, pending_max=pending_max)
+
+    @property
+    def in_flight(self) -> int:
+        """How many wait for an answer."""
+        return len(self._waiting)
+
+    async def ask(self, subject: str, body: bytes, headers: Mapping[str, str], timeout_seconds: float) -> Msg:
+        """Send it and wait. Raises `Unavailable` where nobody is there or it was not sent, `TimedOut`, `Refused`."""
+        client = self._connection.client
+        check_size(body, headers, self._connection.message_bytes_max)
+        if client.pending_data_size > UNSENT_BYTES_MAX:
+            raise Unavailable("NATS takes nothing at the moment")
+        loop = asyncio.get_running_loop()
+        self._number += 1
+        token = str(self._number)
+        answer: asyncio.Future[Msg] = loop.create_future()
+        self._waiting[token] = answer
+        timer = loop.call_later(timeout_seconds, _give_up, answer, subject, timeout_seconds)
+        try:
+            with as_mesh_errors(subject):
+                await client.publish(subject, body, f"{self._inbox}.{token}", dict(headers) or None)
+            return await answer
+        finally:
+            timer.cancel()
+            self._waiting.pop(token, None)
+
+    async def _on_answer(self, message: Msg) -> None:
+        answer = self._waiting.get(message.subject.rpartition(".")[2])
+        if answer is None or answer.done():
+            self._notices.count("answer_too_late")
+        elif not message.data and message.headers and message.headers.get(STATUS) == NOBODY_THERE:
+            answer.set_exception(Unavailable("nobody serves it now"))
+        else:
+            answer.set_result(message)
+
+
+def _give_up(answer: asyncio.Future[Msg], subject: str, timeout_seconds: float) -> None:
+    if not answer.done():
+        answer.set_exception(TimedOut(f"no answer from {subject} within {timeout_seconds} s"))
