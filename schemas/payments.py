@@ -5,10 +5,9 @@ from __future__ import annotations
 from typing import Annotated, Literal
 
 import msgspec
-from msgspec import Meta
 
 from schemas.message import Command, Event, Owner, Query
-from schemas.values import CustomerId, Money, OrderId, PaymentId, RefundId, Text, Version
+from schemas.values import Currency, CustomerId, Money, OrderId, PaymentId, RefundId, Text, Version
 
 PaymentStatus = Literal[
     "submitted",
@@ -218,4 +217,4 @@ class GetOrderLedger(Query[OrderLedger], frozen=True, kw_only=True):
 class GetBalances(Query[Balances], frozen=True, kw_only=True):
     """Show the trial balance."""
 
-    currency: Annotated[str | None, Meta(max_length=3)] = None
+    currency: Currency | None = None
