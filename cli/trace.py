@@ -129,7 +129,12 @@ def _trace(client: httpx.Client, trace_id: str) -> list[TraceSpan]:
     if response.status_code == 404:
         return []
     response.raise_for_status()
-    traces = msgspec.json.decode(response.content, type=_Traces).data
+    return read_spans(response.content)
+
+
+def read_spans(content: bytes) -> list[TraceSpan]:
+    """The spans of an answer in Jaeger's JSON."""
+    traces = msgspec.json.decode(content, type=_Traces).data
     return [_read(span, trace.processes) for trace in traces for span in trace.spans]
 
 

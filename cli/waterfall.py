@@ -157,7 +157,7 @@ def _bar(offset_ns: int, duration_ns: int, total_ns: int, columns: int) -> str:
     """A span is at least a tick wide and never leaves the axis, however wrong the clocks of two hosts are."""
     start = min(max(offset_ns, 0) * columns // total_ns, columns - 1)
     end = min(round((offset_ns + duration_ns) * columns / total_ns), columns)  # so that a child ends within its parent
-    return " " * start + (BAR * (end - start) or BAR_TICK)
+    return " " * start + (BAR * (end - start) if round(duration_ns * columns / total_ns) else BAR_TICK)
 
 
 def _milliseconds(duration_ns: int) -> str:
