@@ -92,11 +92,9 @@ class CardBooks:
 
     def _objection(self, instruction: Instruction) -> str:
         """Return why the bank says no; empty where it does not."""
-        held, taken = (
-            self._moved(instruction.payment_id, "authorisation"),
-            self._moved(instruction.payment_id, "capture"),
-        )
-        voided = any(done.instruction.kind == "void" for done in self._approved(instruction.payment_id))
+        payment_id = instruction.payment_id
+        held, taken = self._moved(payment_id, "authorisation"), self._moved(payment_id, "capture")
+        voided = any(done.instruction.kind == "void" for done in self._approved(payment_id))
         amount_minor = instruction.amount.amount_minor if instruction.amount else 0
         match instruction.kind:
             case "authorisation":
@@ -107,7 +105,7 @@ class CardBooks:
             case "void":
                 return "already_captured" if taken else ""
             case "refund":
-                over = self._moved(instruction.payment_id, "refund") + amount_minor > taken
+                over = self._moved(payment_id, "refund") + amount_minor > taken
                 return "refund_over_capture" if over else ""
 
     def _approved(self, payment_id: str) -> list[Operation]:
