@@ -162,4 +162,5 @@ def _bar(offset_ns: int, duration_ns: int, total_ns: int, columns: int) -> str:
 
 def _milliseconds(duration_ns: int) -> str:
     milliseconds = duration_ns / 1_000_000
-    return f"{milliseconds:,.0f} ms" if milliseconds >= 100 else f"{milliseconds:.{1 if milliseconds >= 10 else 2}f} ms"
+    decimals = 0 if milliseconds >= 100 else 1 if milliseconds >= 10 else 2 if milliseconds >= 0.1 else 3
+    return f"{milliseconds:,.{decimals}f} ms"

@@ -1,4 +1,4 @@
-"""Finished spans as standard OTLP protobuf, written by hand: a quarter of what the protobuf library costs.
+"""Finished spans as standard OTLP protobuf, written by hand: a third of what the protobuf library costs.
 
 `opentelemetry-proto` is the oracle of this module's tests: what it decodes must equal what it would have built.
 """

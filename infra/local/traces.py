@@ -37,6 +37,7 @@ HOST = "127.0.0.1"  # traces tell what customers do; this machine only
 RETRY_AFTER_SECONDS = 2
 QUERY_SECONDS = 5.0  # a search that scans too much is told so, and does not hold a connection
 QUERY_CONNECTIONS = 4
+CONCURRENT_REQUESTS = 200  # each may hold a body of 4 MB; the next is told 503
 CLOSE_SECONDS = 5.0  # for what is queued when the collector is stopped
 PROTOBUF, JSON = b"application/x-protobuf", b"application/json"
 
@@ -205,6 +206,7 @@ def main() -> int:
         port=settings.port,
         log_config=None,
         access_log=False,
+        limit_concurrency=CONCURRENT_REQUESTS,
     )
     return 0
 

@@ -48,6 +48,8 @@ async def test_what_is_too_old_goes_and_so_does_the_oldest_of_too_much(database:
     )
     assert await retain(connection, now_ns, age_ns=24 * PARTITION_NS, size_bytes=1 << 20) == 3
     assert await partitions(connection) == list(range(first + 5, first + 6 + PARTITIONS_AHEAD))
+    assert await retain(connection, now_ns, age_ns=24 * PARTITION_NS, size_bytes=0) == 1, "the present one goes too"
+    assert await partitions(connection) == list(range(first + 5, first + 6 + PARTITIONS_AHEAD))
     await connection.close()
 
 

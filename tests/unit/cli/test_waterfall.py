@@ -65,12 +65,12 @@ def test_an_order_is_drawn_as_a_tree_on_one_axis_of_time() -> None:
     assert drawn(ORDER, 80).splitlines() == [
         f"trace {TRACE}  10.0 ms  6 spans  gateway, orders,",
         "inventory, payments  1 error",
-        "gateway POST /v1/orders                     10.0 ms ━━━━━━━━━━━━━━━━━━━━━━━━━━━━",
-        "├ orders place                              4.00 ms      ━━━━━━━━━━━━",
-        "│ ├ orders load                             0.01 ms      ╸",
-        "│ └ orders append                           2.00 ms            ━━━━━━",
-        "├ inventory reserve ✗ Unavailable           2.00 ms                       ━━━━━━",
-        "└ payments authorise refused: card_declined 1.00 ms                          ━━━",
+        "gateway POST /v1/orders                      10.0 ms ━━━━━━━━━━━━━━━━━━━━━━━━━━━",
+        "├ orders place                               4.00 ms      ━━━━━━━━━━━",
+        "│ ├ orders load                             0.010 ms      ╸",
+        "│ └ orders append                            2.00 ms           ━━━━━━",
+        "├ inventory reserve ✗ Unavailable            2.00 ms                      ━━━━━━",
+        "└ payments authorise refused: card_declined  1.00 ms                         ━━━",
     ]
 
 
