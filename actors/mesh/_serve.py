@@ -7,7 +7,8 @@ from typing import Any, NamedTuple, Protocol
 
 import msgspec
 
-from actors.mesh._decide import Deciding, decide
+from actors.mesh._commit import Deciding
+from actors.mesh._decide import decide
 from actors.mesh._errors import Broken, Expired, Fault, Overloaded, Refused
 from actors.mesh._log import get_logger
 from actors.mesh._ports import Received
@@ -45,7 +46,11 @@ class Served(NamedTuple):
 
 async def serve(serving: Serving, received: Received) -> None:
     """Answer one command or query, whatever it is."""
-    reply = await life(serving, received)
+    await say(received, await life(serving, received))
+
+
+async def say(received: Received, reply: Served) -> None:
+    """Send a reply."""
     await received.respond(reply.body, reply.headers)
 
 

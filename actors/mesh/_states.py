@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any
+from typing import Any, cast
 
 from actors.mesh._blueprint import Blueprint
 from actors.mesh._errors import Broken
@@ -71,4 +71,4 @@ async def opened(blueprint: Blueprint, privacy: Privacy, stored: Sequence[Stored
         if event_type is None:
             raise Broken(f"{event.key}@{event.version} is a {event.name}, which this code does not know")
         bodies.append((event_type, event.body))
-    return await privacy.open_mixed(bodies)
+    return cast("list[Event]", await privacy.open_mixed(bodies))

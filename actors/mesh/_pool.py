@@ -1,0 +1,198 @@
+"""A pool: one process serving one domain. Takes messages, bounds them, supervises what runs beside, drains."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Coroutine, Mapping
+from typing import Any, NamedTuple
+
+from actors.mesh._blueprint import Blueprint, consumers, shapes
+from actors.mesh._chaos import NO_CHAOS, Chaos
+from actors.mesh._client import Client
+from actors.mesh._commit import Deciding
+from actors.mesh._dead_letters import DeadLetters
+from actors.mesh._follow import Following, Inbound, follow_each
+from actors.mesh._log import get_logger
+from actors.mesh._mailbox import Mailboxes
+from actors.mesh._perform import Performer
+from actors.mesh._ports import Bus, Clock, Ids, ReadModelStore, Received, Store, Subscription, ViewShape
+from actors.mesh._privacy import Privacy
+from actors.mesh._project import follow_views
+from actors.mesh._react import Reactions
+from actors.mesh._read import Views
+from actors.mesh._relay import Relay
+from actors.mesh._saga_runner import SagaRunner
+from actors.mesh._serve import OVERLOADED, Serving, Verifies, say, serve
+from actors.mesh._states import StateCache
+from actors.mesh._telemetry import Telemetry
+from actors.mesh._timers import Timers
+
+IN_FLIGHT_MAX = 512
+"""Messages a pool works on at a time; the next one is told at once that the pool is full."""
+DRAIN_SECONDS = 15.0
+NO_COMMAND = "00000000-0000-0000-0000-000000000000"
+NO_KEY = "_"
+RESTART_FIRST_SECONDS = 0.2
+RESTART_MAX_SECONDS = 5.0
+
+log = get_logger()
+
+
+class World(NamedTuple):
+    """All that a pool is given; each part is a port, so that a pool runs in memory as it does in a cluster."""
+
+    bus: Bus
+    store: Store
+    views: Mapping[str, ReadModelStore]
+    privacy: Privacy
+    client: Client
+    verifier: Verifies
+    clock: Clock
+    ids: Ids
+    telemetry: Telemetry
+    outside: Mapping[type[Any], Any]
+    chaos: Chaos = NO_CHAOS
+
+
+class Pool:
+    """Runs one domain until it is drained. The relay is given, because the store tells it of every commit."""
+
+    def __init__(self, blueprint: Blueprint, world: World, relay: Relay) -> None:
+        self._blueprint, self._world, self._relay = blueprint, world, relay
+        views = Views(blueprint, world.store.journal, world.views, world.privacy)
+        letters = DeadLetters(world.store.dead_letters, world.privacy, world.clock)
+        self._views = views
+        self._following = Following(world.bus, world.telemetry, letters)
+        self._serving = Serving(
+            deciding=self._deciding(), views=views, verifier=world.verifier, telemetry=world.telemetry,
+            on_bug=self._parked(letters),
+        )  # fmt: skip
+        shared = (world.client, world.privacy, world.clock)
+        self._reactions = Reactions(blueprint, world.client, world.privacy)
+        self._timers = Timers(blueprint, world.store.timers, *shared)
+        self._sagas = SagaRunner(blueprint, world.store.sagas, *shared, world.telemetry, world.chaos)
+        self._performer = Performer(
+            blueprint, world.store.effects, world.outside, *shared, world.telemetry, world.chaos
+        )
+        self._subscriptions: list[Subscription] = []
+        self._readers: list[Subscription] = []
+        self._beside: list[asyncio.Task[None]] = []
+        self._in_flight: set[asyncio.Task[None]] = set()
+        self._answering: set[asyncio.Task[None]] = set()
+        self.started = False
+        self.restarts = 0
+
+    def _deciding(self) -> Deciding:
+        world, blueprint = self._world, self._blueprint
+        return Deciding(
+            blueprint, world.store.journal, StateCache(blueprint, world.store.journal, world.privacy), Mailboxes(),
+            world.privacy, world.client, world.clock, world.ids, world.telemetry, world.chaos,
+        )  # fmt: skip
+
+    def _parked(self, letters: DeadLetters) -> Callable[[Received, BaseException], Coroutine[Any, Any, None]]:
+        async def park(received: Received, bug: BaseException) -> None:
+            await letters.park(
+                received.subject, received.headers, received.body, reader=self._blueprint.name, error=bug
+            )
+
+        return park
+
+    async def start(self) -> None:
+        """Repair, then read streams, then take requests."""
+        name, bus = self._blueprint.name, self._world.bus
+        await self._relay.start()
+        await self._follow()
+        self._beside = [asyncio.create_task(self._kept_up(work)) for work in self._work_beside()]
+        for kind in ("command", "query"):
+            self._subscriptions.append(await bus.serve(f"{name}.{kind}.>", name, self._take))
+        self._subscriptions.append(await bus.serve(f"{name}.ready", name, self._answer_ready))
+        self.started = True
+        log.info("pool ready", domain=name)
+
+    async def _follow(self) -> None:
+        handlers: dict[str, Callable[[Inbound], Coroutine[Any, Any, None]]] = {
+            "effects": self._performer.handle,
+            "sagas": self._sagas.handle,
+            "reactions": self._reactions.handle,
+        }
+        for consumer in consumers(self._blueprint):
+            reader = consumer.name.rpartition("_")[2]
+            if reader == "views":
+                self._readers.append(await follow_views(self._following, consumer, self._views))
+            else:
+                self._readers.append(await follow_each(self._following, consumer, handlers[reader]))
+
+    def _work_beside(self) -> tuple[Callable[[], Coroutine[Any, Any, None]], ...]:
+        actor = self._blueprint.actor
+        declared = ((actor.timers, self._timers.scan), (actor.sagas, self._sagas.scan))
+        work = [scan for rows, scan in declared if rows]
+        return (*work, *([self._performer.scan] if actor.performances else []))
+
+    async def _kept_up(self, work: Callable[[], Coroutine[Any, Any, None]]) -> None:
+        """Run work that never ends; start it again, ever later, when it fails all the same."""
+        pause = RESTART_FIRST_SECONDS
+        while True:
+            try:
+                await work()
+            except Exception:
+                self.restarts += 1
+                log.exception("work beside the pool failed and is started again", work=work.__qualname__)
+            await self._world.clock.sleep(pause)
+            pause = min(RESTART_MAX_SECONDS, pause * 2)
+
+    def _take(self, received: Received) -> None:
+        """Take one message up, or say at once that there is no room."""
+        if len(self._in_flight) >= IN_FLIGHT_MAX:
+            self._run(say(received, OVERLOADED), self._answering)
+        else:
+            self._run(serve(self._serving, received), self._in_flight)
+
+    def _run(self, work: Coroutine[Any, Any, None], among: set[asyncio.Task[None]]) -> None:
+        task = asyncio.create_task(work)
+        among.add(task)
+        task.add_done_callback(among.discard)
+        task.add_done_callback(self._taken)
+
+    def _taken(self, task: asyncio.Task[None]) -> None:
+        if not task.cancelled() and (error := task.exception()) is not None:
+            log.warning("a reply could not be sent", error=repr(error))
+
+    def _answer_ready(self, received: Received) -> None:
+        self._run(self._say_ready(received), self._answering)
+
+    async def _say_ready(self, received: Received) -> None:
+        problems = await self.problems()
+        await received.respond("; ".join(problems).encode() or b"ok", {})
+
+    async def problems(self) -> list[str]:
+        """Return what keeps this pool from working: nothing, when all is well."""
+        problems = [] if self._world.bus.connected else ["nats: disconnected"]
+        for part, check in (
+            ("journal", self._world.store.journal.confirm(NO_COMMAND, ())),
+            *((f"{name} views", store.get(shape.name, [NO_KEY])) for name, store, shape in self._first_views()),
+        ):
+            try:
+                await asyncio.wait_for(check, 1.0)
+            except Exception as error:
+                problems.append(f"{part}: {error or type(error).__name__}")
+        return problems
+
+    def _first_views(self) -> list[tuple[str, ReadModelStore, ViewShape]]:
+        """Return one view of each store, to see whether the store answers."""
+        kept = ((name, store, shapes(self._blueprint, name)) for name, store in self._world.views.items())
+        return [(name, store, of_store[0]) for name, store, of_store in kept if of_store]
+
+    async def drain(self) -> None:
+        """Take nothing more, finish what was taken, publish what was written."""
+        self.started = False
+        for subscription in (*self._subscriptions, *self._readers):
+            await subscription.stop()
+        if self._in_flight:
+            await asyncio.wait(tuple(self._in_flight), timeout=DRAIN_SECONDS)
+        for task in self._beside:
+            task.cancel()
+        await asyncio.gather(*self._beside, return_exceptions=True)
+        await self._sagas.stop()
+        await self._performer.stop()
+        await self._relay.stop(timeout_seconds=2)
+        log.info("pool drained", domain=self._blueprint.name)
