@@ -25,7 +25,7 @@ PORT_NAMES = (*FIXED_PORTS, "cards")
 
 # Read here and of no meaning to a service: handing them on would look like a setting nobody knows.
 _OURS_ALONE = frozenset(
-    {"MESH_NATS_SERVER", "MESH_POSTGRES_BIN", "MESH_VALKEY_SERVER", "MESH_DOWNLOAD_PYTHON", "MESH_DATA_FOLDER"}
+    {"MESH_NATS_SERVER", "MESH_POSTGRES_BIN", "MESH_VALKEY_SERVER", "MESH_PYTHON", "MESH_DOWNLOAD_PYTHON"}
     | {f"MESH_{name.upper()}_PORT" for name in PORT_NAMES}
 )
 

@@ -74,8 +74,9 @@ def elsewhere_served(endpoints: Endpoints) -> LocalSettings:
     return settings_with(urls)
 
 
-def process(argv: list[str]) -> "subprocess.Popen[bytes]":
-    return subprocess.Popen(argv, cwd=PROJECT, env={**os.environ, "PYTHONPATH": str(PROJECT)}, start_new_session=True)
+def process(argv: list[str], environment: Mapping[str, str] | None = None) -> "subprocess.Popen[bytes]":
+    told = {**os.environ, "PYTHONPATH": str(PROJECT), **(environment or {})}
+    return subprocess.Popen(argv, cwd=PROJECT, env=told, stdout=subprocess.PIPE, start_new_session=True)
 
 
 async def eventually(condition: Callable[[], bool]) -> None:
@@ -119,7 +120,7 @@ async def test_a_killed_supervisor_leaves_data_and_the_next_start_ends_what_it_l
         await execute(endpoints.postgres, "CREATE TABLE kept AS SELECT 42 AS answer")
     finally:
         supervisor.kill()
-        supervisor.wait()
+        supervisor.communicate()
     assert alive(left["stubborn"])
     async with LocalPlatform(folder, services=()) as platform:
         assert not any(alive(identity) for identity in left.values())
@@ -146,7 +147,7 @@ async def test_a_process_that_has_got_the_number_of_ours_is_left_alone(folder: P
         assert stranger.poll() is None
     finally:
         stranger.kill()
-        stranger.wait()
+        stranger.communicate()
 
 
 async def test_a_second_platform_on_the_same_folder_is_told_who_holds_it(folder: Path, servers: LocalPlatform) -> None:
@@ -271,3 +272,18 @@ async def test_a_second_start_takes_little_time(folder: Path) -> None:
     began = time.monotonic()
     async with LocalPlatform(folder, services=()):
         assert time.monotonic() - began < 3.0
+
+
+async def test_up_tells_where_the_parts_are_and_stops_on_a_signal(folder: Path) -> None:
+    ports = {f"MESH_{name}_PORT": "0" for name in ("NATS", "NATS_MONITOR", "POSTGRES", "REDIS")}
+    up = process([sys.executable, "-m", "cli", "up", "--servers"], ports | {"MESH_DATA_FOLDER": str(folder)})
+    try:
+        await eventually(lambda: read_endpoints(folder) is not None)
+    finally:
+        up.terminate()
+    told = up.communicate(timeout=WAIT_SECONDS)[0].decode()
+    assert up.returncode == 0
+    assert "postgres ready" in told
+    assert "nats_monitor" in told
+    assert "All parts have stopped; the data is kept." in told
+    assert Ledger(folder).read() == Record()
