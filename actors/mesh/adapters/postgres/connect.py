@@ -6,7 +6,7 @@ import asyncio
 import re
 from collections.abc import Sequence
 from types import TracebackType
-from typing import Self
+from typing import Self, TypeAlias
 from urllib.parse import quote, urlsplit, urlunsplit
 
 import asyncpg
@@ -37,7 +37,7 @@ PAUSE_SECONDS = 0.1  # between attempts to reach it: a restart takes about a sec
 SESSIONS_MAX = 4  # reads are shared, rows are few: more would only take connections from other pools
 DOMAIN = re.compile(r"[a-z][a-z0-9_]{0,39}")
 
-Connection = asyncpg.Connection[asyncpg.Record]
+Connection: TypeAlias = "asyncpg.Connection[asyncpg.Record]"  # generic in the stubs only
 Row = asyncpg.Record
 
 
