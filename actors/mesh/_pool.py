@@ -100,7 +100,7 @@ class Pool:
     async def start(self) -> None:
         """Repair, then read streams, then take requests."""
         name, bus = self._blueprint.name, self._world.bus
-        await self._relay.start()
+        await self._relay.start(self._world.store.outbox)
         await self._follow()
         self._beside = [asyncio.create_task(self._kept_up(work)) for work in self._work_beside()]
         for kind in ("command", "query"):

@@ -36,9 +36,10 @@ class Relay:
     """Publishes a domain's events; one commit in flight a key, and a key that failed waits for the sweeper."""
 
     def __init__(
-        self, blueprint: Blueprint, bus: Bus, outbox: Outbox, clock: Clock, telemetry: Telemetry, chaos: Chaos
+        self, blueprint: Blueprint, bus: Bus, clock: Clock, telemetry: Telemetry, chaos: Chaos
     ) -> None:
-        self._blueprint, self._bus, self._outbox = blueprint, bus, outbox
+        self._blueprint, self._bus = blueprint, bus
+        self._outbox: Outbox  # comes with the start: the store that holds it wants `appended` first
         self._clock, self._telemetry, self._chaos = clock, telemetry, chaos
         self._queue: deque[tuple[str, int, Sequence[NewEvent]]] = deque()
         self._later: dict[str, deque[tuple[str, int, Sequence[NewEvent]]]] = {}
@@ -56,8 +57,9 @@ class Relay:
         """How many commits wait here; what a crash left is in the outbox besides."""
         return len(self._queue) + sum(map(len, self._later.values())) + len(self._sending)
 
-    async def start(self) -> None:
+    async def start(self, outbox: Outbox) -> None:
         """Repair what the broker lost, then publish."""
+        self._outbox = outbox
         await self.repair()
         self._tasks = [
             asyncio.create_task(work(), name=work.__name__) for work in (self._publish, self._clear, self._sweep)
