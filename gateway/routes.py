@@ -1,0 +1,99 @@
+"""The whole public API as one table: one row an operation."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from actors.mesh import Refused
+from schemas import inventory, orders, payments, users
+from schemas.message import Event, Message
+
+DEADLINE_SECONDS = 5.0
+"""What a client is kept waiting for a pool: beyond that people press the button again."""
+
+Status = Literal[200, 201, 202]
+
+
+@dataclass(frozen=True, slots=True)
+class Settles:
+    """When a command is answered by what became of it, not by its acceptance."""
+
+    success: tuple[type[Event], ...]
+    failure: Mapping[type[Event], Callable[[Any], Refused]]
+    shows: type[Message]
+    """The query whose reply is the answer."""
+    show: Callable[[Any, int], Message]
+    """From the command and a version to that query."""
+    standing: Callable[[Any], Refused | bool]
+    """What a view says, for one who comes late: settled or not, or why it was refused."""
+
+
+@dataclass(frozen=True, slots=True)
+class Route:
+    """One operation. Its name is the message's, and so is its permission.
+
+    Path fields come from the path, the field marked `Owner()` from the principal, the rest from the body of a command
+    or the query string of a query.
+    """
+
+    method: Literal["GET", "POST"]
+    path: str
+    message: type[Message]
+    status: Status = 200
+    makes_entity: bool = False
+    """The entity is new, and named by the command's own id: a repeat under the same key names the same one."""
+    location: str = ""
+    """Where the entity is found afterwards, as a path with the entity's id for `{}`."""
+    settles: Settles | None = None
+    deadline_seconds: float = DEADLINE_SECONDS
+
+    @property
+    def name(self) -> str:
+        """Return the operation's name: the message's."""
+        return self.message.__name__
+
+
+def order_refusal(event: orders.OrderCancelled) -> Refused:
+    """Return what a client is told whose order could not be reserved."""
+    return Refused(event.reason_code, event.detail)
+
+
+def order_standing(view: orders.OrderView) -> Refused | bool:
+    """Return what became of an order that was placed before."""
+    if view.status == "cancelled":
+        return Refused(view.reason_code or "order_cancelled", "the order was cancelled")
+    return view.status != "placed"
+
+
+def show_order(placed: orders.PlaceOrder, version: int) -> orders.GetOrder:
+    """Return the query for the order as its customer sees it."""
+    return orders.GetOrder(order_id=placed.order_id, customer_id=placed.customer_id, at_least_version=version)
+
+
+PLACED = Settles(
+    success=(orders.OrderReserved,),
+    failure={orders.OrderCancelled: order_refusal},
+    shows=orders.GetOrder,
+    show=show_order,
+    standing=order_standing,
+)
+
+ROUTES: tuple[Route, ...] = (
+    Route("POST", "/v1/orders", orders.PlaceOrder, 201, makes_entity=True, location="/v1/orders/{}", settles=PLACED),
+    Route("GET", "/v1/orders", orders.ListOrders),
+    Route("GET", "/v1/orders/{order_id}", orders.GetOrder),
+    Route("GET", "/v1/orders/{order_id}/timeline", orders.GetOrderTimeline),
+    Route("POST", "/v1/orders/{order_id}/cancel", orders.RequestCancel, 202, location="/v1/orders/{}"),
+    Route("GET", "/v1/orders/{order_id}/ledger", payments.GetOrderLedger),
+    Route("GET", "/v1/items", inventory.ListItems),
+    Route("POST", "/v1/items", inventory.AddItem, 201, location="/v1/items/{}"),
+    Route("GET", "/v1/items/{sku}", inventory.GetItem),
+    Route("GET", "/v1/items/{sku}/availability", inventory.GetAvailability),
+    Route("POST", "/v1/items/{sku}/price", inventory.ChangePrice),
+    Route("POST", "/v1/items/{sku}/receipts", inventory.ReceiveStock),
+    Route("GET", "/v1/payments/{payment_id}", payments.GetPayment),
+    Route("GET", "/v1/customers/{customer_id}", users.GetCustomer),
+    Route("POST", "/v1/customers/{customer_id}/deactivate", users.DeactivateCustomer),
+)
