@@ -21,7 +21,6 @@ from schemas.message import Command, Event, Query, RefusalKind, snake_case
 from schemas.principal import Principal
 
 S = TypeVar("S")
-E = TypeVar("E", bound=Event)
 C = TypeVar("C", bound=Command[Any])
 R1 = TypeVar("R1")
 R2 = TypeVar("R2")
@@ -42,10 +41,10 @@ class Refusable:
     ) -> None:
         """A rule says no, with this code; `naming` is something that the detail must name."""
         assert self.refusal is not None, f"not refused: {vars(self)}"
-        assert self.refusal.code == code
-        assert kind in (None, self.refusal.kind)
-        assert pointer in (None, self.refusal.pointer)
-        assert naming in self.refusal.detail
+        assert self.refusal.code == code, f"refused otherwise: {self.refusal}"
+        assert kind in (None, self.refusal.kind), f"of another kind: {self.refusal.kind}"
+        assert pointer in (None, self.refusal.pointer), f"points elsewhere: {self.refusal.pointer!r}"
+        assert naming in self.refusal.detail, f"does not name {naming!r}: {self.refusal.detail}"
 
 
 class Answer(Refusable):
@@ -58,7 +57,7 @@ class Answer(Refusable):
     def answered(self, reply: object) -> None:
         """Exactly this is the reply."""
         assert self.refusal is None, f"refused: {self.refusal}"
-        assert self.reply == reply
+        assert self.reply == reply, f"the reply:\n  {self.reply}\nwhat it should have been:\n  {reply}"
 
 
 class Outcome(Refusable):
@@ -71,7 +70,7 @@ class Outcome(Refusable):
     def then(self, *events: Event) -> None:
         """Exactly these events follow, in this order."""
         assert self.refusal is None, f"refused: {self.refusal}"
-        assert self.events == events
+        assert self.events == events, f"what followed:\n  {self.events}\nwhat should have:\n  {events}"
 
     def nothing(self) -> None:
         """It is so already: no event follows, and nothing is refused."""
@@ -94,6 +93,7 @@ class Given(Generic[S]):
 
     def __init__(self, evolve: Callable[[S | None, Any], S], past: Iterable[Event]) -> None:
         self._evolve = evolve
+        self._known = second_parameter(evolve)
         self.state: S | None = None
         for event in past:
             self._fold(event)
@@ -122,6 +122,7 @@ class Given(Generic[S]):
         return outcome_of(lambda: decide(state, command, *needs), self._fold)
 
     def _fold(self, event: Event) -> None:
+        assert isinstance(event, self._known), f"{self._evolve.__module__} folds no {type(event).__name__}"
         self.state = self._evolve(self.state, event)
 
 
@@ -230,8 +231,8 @@ def answer_of(answering: Coroutine[Any, Any, object]) -> Answer:
     raise AssertionError("an answer may wait for its reads only, and these never wait")
 
 
-def given(evolve: Callable[[S | None, E], S], *past: E) -> Given[S]:
-    """Fold the past of one aggregate."""
+def given(evolve: Callable[[S | None, Any], S], *past: Event) -> Given[S]:
+    """Fold the past of one aggregate; an event that is not of it is an error."""
     return Given(evolve, past)
 
 
