@@ -2,26 +2,25 @@
 
 from __future__ import annotations
 
-import os
 import re
 import sys
 from collections.abc import Sequence
-from pathlib import Path
-from typing import Any
+from typing import Annotated
 
 import httpx
 import msgspec
+import typer
 from rich.console import Console
 from rich.text import Text
 
 from cli.waterfall import TagValue, TraceSpan, waterfall
+from infra.local.endpoints import read_endpoints
+from infra.local.settings import read_settings
 
 TIMEOUT_SECONDS = 10.0  # twice what the store allows a query
 TRACES = 10  # drawn for one id, the newest; a customer's may be hundreds
 TRACE_ID = re.compile(r"[0-9a-f]{32}")
 TRACEPARENT = re.compile(r"00-([0-9a-f]{32})-[0-9a-f]{16}-[0-9a-f]{2}")
-ENDPOINTS_FILE = "endpoints.json"
-DEFAULT_FOLDER = ".mesh"
 
 
 class TraceProblem(Exception):  # what it says is for people: one sentence with what to do
@@ -72,7 +71,12 @@ class _Findings(msgspec.Struct):
     data: list[_Found]
 
 
-def run(identifier: str, *, as_json: bool = False, url: str | None = None) -> int:
+def run(
+    identifier: Annotated[str, typer.Argument(help="An order id, any other id, or a trace id.")],
+    *,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the spans instead of drawing them.")] = False,
+    url: Annotated[str | None, typer.Option(help="A trace store elsewhere.")] = None,
+) -> int:
     """Draw every trace that names the identifier, the newest last; 1 and one sentence where there is none."""
     try:
         traces = fetch(identifier.strip(), url or _traces_url())
@@ -161,12 +165,8 @@ def _read(span: _Span, processes: dict[str, _Process]) -> TraceSpan:
 
 def _traces_url() -> str:
     """Where the platform that runs on this machine keeps its traces."""
-    file = Path(os.environ.get("MESH_DATA_FOLDER") or DEFAULT_FOLDER) / ENDPOINTS_FILE
-    try:
-        endpoints: Any = msgspec.json.decode(file.read_bytes())
-    except (OSError, msgspec.DecodeError):
-        endpoints = {}
-    url = endpoints.get("traces") if isinstance(endpoints, dict) else None
-    if not isinstance(url, str) or not url:
-        raise TraceProblem(f"No platform with a trace store runs here ({file} names none): start it with `just up`.")
-    return url
+    folder = read_settings().data_folder
+    endpoints = read_endpoints(folder)
+    if endpoints is None or not endpoints.traces:
+        raise TraceProblem(f"No platform with a trace store runs on {folder}: start it with `just up`, or give --url.")
+    return endpoints.traces
