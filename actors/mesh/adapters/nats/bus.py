@@ -20,7 +20,8 @@ from actors.mesh._ports.bus import (
     Verdict,
 )
 from actors.mesh._ports.world import Clock, Ids
-from actors.mesh.adapters.nats.connection import Connection, Settings
+from actors.mesh.adapters.nats.connection import Connection
+from actors.mesh.adapters.nats.dialling import Settings
 from actors.mesh.adapters.nats.failures import as_mesh_errors, check_size
 from actors.mesh.adapters.nats.following import Follower
 from actors.mesh.adapters.nats.notices import Notices
@@ -90,6 +91,8 @@ class NatsBus:
                 raise result
         await self._requests.open(self._in_flight_max)
         await self._acknowledgements.open(STORING_MAX)
+        # An acknowledgement is sent at once or never, and storing again is harmless. An answer to a request may yet come.
+        self._storing.on_session.add(self._acknowledgements.give_up_all)
 
     @property
     def connected(self) -> bool:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
-from typing import NamedTuple
 
 from nats.aio.client import Client
 from nats.aio.msg import Msg
@@ -13,16 +12,11 @@ from nats.aio.subscription import Subscription as NatsSubscription
 from nats.errors import Error as NatsError
 
 from actors.mesh._errors import Unavailable
-from actors.mesh._ports.world import Clock, Ids
+from actors.mesh.adapters.nats.dialling import Calls, Settings, dial, end
 from actors.mesh.adapters.nats.heartbeat import Heartbeat
-from actors.mesh.adapters.nats.notices import Notices
 
 CONNECT_WITHIN_SECONDS = 10.0
 """nats-py tries for ever, and hangs where TLS is set up wrongly."""
-
-RECONNECT_PAUSE_SECONDS = 0.25
-PING_EVERY_SECONDS = 2
-PINGS_OUT_MAX = 2
 
 BEAT_EVERY_SECONDS = 2.0
 BEAT_WITHIN_SECONDS = 1.0
@@ -36,6 +30,7 @@ SLOW_TURNS_MAX = 10
 STUCK_SECONDS = 30.0
 """A reconnection that takes longer is given up for a new connection: its task may have died."""
 
+REBUILD_PAUSE_SECONDS = 0.25
 REBUILD_PAUSE_SECONDS_MAX = 5.0
 
 PENDING_MESSAGES_MAX = 2000
@@ -45,18 +40,6 @@ the first is handled. Handlers only hand on, so the queue is empty again at once
 PENDING_BYTES_MAX = 32 * 1024 * 1024
 
 Callback = Callable[[Msg], Awaitable[None]]
-
-
-class Settings(NamedTuple):
-    """What all connections of a process have in common."""
-
-    url: str
-    name: str
-    inbox_prefix: str
-    clock: Clock
-    ids: Ids
-    notices: Notices
-    on_dead: Callable[[], None] | None
 
 
 class Binding:
@@ -106,11 +89,12 @@ class Connection:
         self._bindings: list[Binding] = []
         self._client = Client()
         self._heartbeat = Heartbeat(f"{settings.inbox_prefix}.heartbeat.{role}", lambda: self._client)
-        self._lost = asyncio.Event()
+        self._look = asyncio.Event()
         self._denied: list[str] = []
         self._healthy = False
         self._misses = 0
         self._slow_turns = 0
+        self._away_since: float | None = None
         self._watching: asyncio.Task[None] | None = None
         self.sessions = 0
         """Grows with every connection made: whatever the server kept for the one before is gone."""
@@ -169,8 +153,8 @@ class Connection:
     async def replace(self) -> None:
         """Give the connection up for a new one."""
         self._healthy = False
-        await _close(self._client)
-        self._lost.set()
+        await end(self._client)
+        self._look.set()
 
     async def close(self) -> None:
         """End it for good. Subscriptions are stopped before, by who made them."""
@@ -178,55 +162,38 @@ class Connection:
         if self._watching is not None:
             self._watching.cancel()
             await asyncio.wait({self._watching})
-        await _close(self._client)
+        await end(self._client)
 
     async def _build(self) -> None:
         client = Client()
         try:
             async with asyncio.timeout(CONNECT_WITHIN_SECONDS):
-                await self._connect(client)
+                await dial(client, self._settings, self._role, self._calls())
                 for binding in list(self._bindings):
                     await binding.attach(client)
         except BaseException as error:
-            await _close(client)
+            await end(client)
             if isinstance(error, NatsError | OSError):  # the time-out among them
                 raise Unavailable(f"NATS is not reached: {client.last_error or error!r}") from None
             raise
         self._client = client
         self._renew()
 
-    async def _connect(self, client: Client) -> None:
-        async def on_error(error: Exception) -> None:
-            self._on_error(error)
-
-        async def on_disconnected() -> None:
+    def _calls(self) -> Calls:
+        def disconnected() -> None:
             self._healthy = False
             self._notices.tell("disconnected", self._role)
 
-        async def on_reconnected() -> None:
+        def reconnected() -> None:
             self._notices.tell("reconnected", self._role)
             self._renew()
 
-        async def on_closed() -> None:
+        def closed() -> None:
             self._healthy = False
             self._notices.count("closed")
-            self._lost.set()
+            self._look.set()
 
-        await client.connect(
-            self._settings.url,
-            name=f"{self._settings.name} {self._role}",
-            error_cb=on_error,
-            disconnected_cb=on_disconnected,
-            reconnected_cb=on_reconnected,
-            closed_cb=on_closed,
-            max_reconnect_attempts=-1,
-            reconnect_time_wait=RECONNECT_PAUSE_SECONDS,  # type: ignore[arg-type]  # declared int, only slept on
-            connect_timeout=2,
-            ping_interval=PING_EVERY_SECONDS,
-            max_outstanding_pings=PINGS_OUT_MAX,
-            inbox_prefix=self._settings.inbox_prefix,
-            pending_size=0,  # without a connection nothing is kept, lest it be executed when nobody waits for it
-        )
+        return Calls(self._on_error, disconnected, reconnected, closed)
 
     def _on_error(self, error: Exception) -> None:
         text = str(error).lower()
@@ -239,27 +206,32 @@ class Connection:
 
     def _renew(self) -> None:
         self.sessions += 1
+        self._look.set()
         for call in self.on_session:
             call()
 
     async def _watch(self) -> None:
-        away_since: float | None = None
-        loop = asyncio.get_running_loop()
         while True:
             with suppress(TimeoutError):
                 async with asyncio.timeout(BEAT_EVERY_SECONDS):
-                    await self._lost.wait()
-            self._lost.clear()
-            client = self._client
-            if client.is_closed or (away_since is not None and loop.time() - away_since > STUCK_SECONDS):
-                away_since = None
-                await self._rebuild()
-            elif not client.is_connected:  # nats-py knows, and is at it
-                self._healthy = False
-                self._misses, away_since = 0, away_since or loop.time()
-            else:
-                away_since = None
-                await self._listen_for_beat(client)
+                    await self._look.wait()
+            self._look.clear()
+            try:
+                await self._look_after(self._client)
+            except Exception as error:  # noqa: BLE001 - whatever nats-py raises, the watch goes on
+                self._notices.tell("watch_failed", error)
+
+    async def _look_after(self, client: Client) -> None:
+        now = asyncio.get_running_loop().time()
+        if client.is_closed or (self._away_since is not None and now - self._away_since > STUCK_SECONDS):
+            self._away_since = None
+            await self._rebuild()
+        elif not client.is_connected:  # nats-py knows, and is at it
+            self._healthy = False
+            self._misses, self._away_since = 0, self._away_since or now
+        else:
+            self._away_since = None
+            await self._listen_for_beat(client)
 
     async def _listen_for_beat(self, client: Client) -> None:
         received = client.stats["in_msgs"]
@@ -287,8 +259,8 @@ class Connection:
 
     async def _rebuild(self) -> None:
         self._healthy, self._misses, self._slow_turns = False, 0, 0
-        await _close(self._client)
-        pause_seconds = RECONNECT_PAUSE_SECONDS
+        await end(self._client)
+        pause_seconds = REBUILD_PAUSE_SECONDS
         while True:
             try:
                 await self._build()
@@ -300,9 +272,3 @@ class Connection:
                 self._notices.tell("rebuilt", self._role)
                 self._healthy = await self._heartbeat.comes_back(BEAT_WITHIN_SECONDS)
                 return
-
-
-async def _close(client: Client) -> None:
-    with suppress(Exception):  # whatever state it is in, it is not used again
-        async with asyncio.timeout(BEAT_WITHIN_SECONDS):
-            await client.close()

@@ -18,6 +18,7 @@ class Notices:
     def __init__(self, name: str, counters: Callable[[str], None]) -> None:
         self._name = name
         self._counters = counters
+        self._counting_failed = False
         self._logged: dict[str, float] = {}
 
     def count(self, what: str) -> None:
@@ -25,7 +26,9 @@ class Notices:
         try:
             self._counters(what)
         except Exception:  # noqa: BLE001 - whoever counts must not stop who is counted
-            _log.exception("counting %s failed", what)
+            if not self._counting_failed:  # once: what fails now will fail every time
+                _log.exception("counting %s failed", what)
+            self._counting_failed = True
 
     def tell(self, what: str, detail: object = "") -> None:
         """Count it, and log the first and then at most one in a while."""

@@ -59,6 +59,12 @@ class Requests:
             timer.cancel()
             self._waiting.pop(token, None)
 
+    def give_up_all(self) -> None:
+        """Let none wait any longer: what was to answer them has been lost with the connection."""
+        for answer in self._waiting.values():
+            if not answer.done():
+                answer.set_exception(TimedOut("the connection was lost before the answer"))
+
     async def _on_answer(self, message: Msg) -> None:
         answer = self._waiting.get(message.subject.rpartition(".")[2])
         if answer is None or answer.done():
