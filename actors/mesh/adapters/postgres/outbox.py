@@ -83,7 +83,7 @@ class PostgresOutbox:
             self._leave()
             raise Unavailable("the database is away") from error
         commits = groupby(rows, key=lambda row: (row["put_at"], row["key"], row["first_version"]))
-        return [Unpublished(key, first, [event_of(row) for row in group]) for (_, key, first), group in commits]
+        return [Unpublished(key, first, tuple(event_of(row) for row in group)) for (_, key, first), group in commits]
 
     async def clear(self, published: Sequence[tuple[str, int]], mark: BrokerMark | None) -> None:
         """Forget rows (key, first version) that are acknowledged, and remember how far the broker is."""

@@ -55,8 +55,8 @@ LET_IN = """DO $$ BEGIN
     END IF;
 END $$"""
 SET = "SELECT set_config($1, $2, true)"
-OTHER_TABLES = """SELECT c.relname AS name FROM pg_class c WHERE c.relnamespace = to_regnamespace($1)
-AND c.relkind IN ('r', 'p') AND c.relname <> ALL ($2::text[]) ORDER BY 1"""
+OTHER_TABLES = """SELECT c.relname AS name FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
+WHERE n.nspname = $1 AND c.relkind IN ('r', 'p') AND c.relname <> ALL ($2::text[]) ORDER BY 1"""
 
 
 async def provision(
@@ -102,7 +102,8 @@ async def _make_roles(connection: Connection, domain: str, password: str | None)
     await connection.execute(SET, "mesh.password", password or "")
     await connection.execute(LET_IN)
     # An administrator who is no superuser must be a member of what is to own something.
-    await connection.execute(f'GRANT "{owner_of(domain)}" TO CURRENT_USER')
+    for role in (owner_of(domain), role_of(domain)):
+        await connection.execute(f'GRANT "{role}" TO CURRENT_USER')
 
 
 async def _make_schema(connection: Connection, domain: str) -> None:
@@ -110,6 +111,8 @@ async def _make_schema(connection: Connection, domain: str) -> None:
     database = await connection.fetchval("SELECT quote_ident(current_database())")
     await connection.execute(f'GRANT CONNECT, TEMPORARY ON DATABASE {database} TO "{role_of(domain)}"')
     await connection.execute(f'CREATE SCHEMA IF NOT EXISTS {schema_of(domain)} AUTHORIZATION "{owner_of(domain)}"')
+    # Views are made by the processes themselves, and may be dropped: in a schema that is the role's own.
+    await connection.execute(f'CREATE SCHEMA IF NOT EXISTS {views_of(domain)} AUTHORIZATION "{role_of(domain)}"')
     await connection.execute(f'SET LOCAL ROLE "{owner_of(domain)}"')
     await connection.execute(SET, "search_path", f"{schema_of(domain)}, pg_temp")
     await connection.execute("SET LOCAL client_min_messages = warning")  # what is there already is no news
@@ -143,8 +146,13 @@ async def _grant(connection: Connection, domain: str) -> None:
 
 
 async def _other_tables(connection: Connection, domain: str) -> tuple[str, ...]:
-    rows = await connection.fetch(OTHER_TABLES, schema_of(domain), [*TRUTH_TABLES, *CACHE_TABLES, "installed"])
+    rows = await connection.fetch(OTHER_TABLES, domain, [*TRUTH_TABLES, *CACHE_TABLES, "installed"])
     return tuple(row["name"] for row in rows)
+
+
+def views_of(domain: str) -> str:
+    """Return the name, as SQL, of the schema for the domain's views."""
+    return schema_of(f"{domain}_views")
 
 
 def owner_of(domain: str) -> str:

@@ -77,7 +77,7 @@ class Reads:
 
     async def events(self, key: str, after_version: int, limit: int) -> Sequence[StoredEvent]:
         """Return some events of one key, in order."""
-        return [event_of(row) for row in await self._sessions.repeat(EVENTS, key, after_version, limit)]
+        return tuple([event_of(row) for row in await self._sessions.repeat(EVENTS, key, after_version, limit)])
 
     async def inline_rows(self, table: str, where: Mapping[str, object], limit: int) -> Sequence[Mapping[str, object]]:
         """Return rows of an inline table, equal in all given columns, as JSON has them (bytes as hexadecimal)."""
