@@ -1,0 +1,43 @@
+"""RecordVoid."""
+
+from actors.mesh.testing.given import given
+from actors.payments.model.rules import record_void
+from actors.payments.model.state import evolve
+from schemas.payments import (
+    CaptureSubmitted,
+    PaymentAuthorised,
+    PaymentCaptured,
+    PaymentDeclined,
+    PaymentSubmitted,
+    PaymentVoided,
+    RecordVoid,
+    VoidSubmitted,
+    VoidWanted,
+)
+from schemas.values import Money
+
+TEN_EUROS = Money(amount_minor=1_000, currency="EUR")
+SUBMITTED = PaymentSubmitted(
+    payment_id="p1", order_id="o1", customer_id="c1", amount=TEN_EUROS, payment_token="card-approved"
+)
+AUTHORISED = PaymentAuthorised(payment_id="p1", order_id="o1", provider_reference="authorisation-000001")
+DECLINED = PaymentDeclined(payment_id="p1", order_id="o1", decline_code="do_not_honour")
+CAPTURING = CaptureSubmitted(payment_id="p1", order_id="o1", amount=TEN_EUROS)
+CAPTURED = PaymentCaptured(payment_id="p1", order_id="o1", amount=TEN_EUROS, provider_reference="capture-000002")
+VOID_WANTED = VoidWanted(payment_id="p1", order_id="o1")
+VOIDING = VoidSubmitted(payment_id="p1", order_id="o1")
+VOIDED = PaymentVoided(payment_id="p1", order_id="o1")
+
+RECORD = RecordVoid(payment_id="p1", provider_reference="void-000002")
+
+
+def test_the_money_is_let_go() -> None:
+    given(evolve, SUBMITTED, AUTHORISED, VOIDING).when(record_void, RECORD).then(VOIDED)
+
+
+def test_hearing_it_twice_changes_nothing() -> None:
+    given(evolve, SUBMITTED, AUTHORISED, VOIDING, VOIDED).when(record_void, RECORD).nothing()
+
+
+def test_a_void_nobody_asked_for_is_refused() -> None:
+    given(evolve, SUBMITTED, AUTHORISED).when(record_void, RECORD).refused("outcome_unasked")
