@@ -117,7 +117,7 @@ class Relay:
         except MeshError as error:
             self._held.add(key)  # the sweeper's from here: order within the key would be lost otherwise
             self._later.pop(key, None)
-            log.warning("publishing failed", key=key, error=str(error))
+            log.warning("publishing failed", aggregate_key=key, error=str(error))
 
     async def _send(self, key: str, first: int, events: Sequence[NewEvent]) -> None:
         for version, event in enumerate(events, first):

@@ -193,7 +193,7 @@ class SagaRunner:
         elif isinstance(outcome, Fault):
             absorb_fault(state, send, outcome, now_ms)
         if needs_alarm(state):
-            log.error("saga stuck", saga=saga.name, key=key, step=send.step, way=send.direction, error=str(outcome))
+            log.error("saga stuck", saga=saga.name, entity_key=key, step=send.step, way=send.direction, error=str(outcome))
         return None
 
     async def scan(self) -> None:

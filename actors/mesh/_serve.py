@@ -58,17 +58,19 @@ async def life(serving: Serving, received: Received) -> Served:
     """Turn one message into its reply; every way it can go wrong has one."""
     domain, kind, name = [*received.subject.split("."), "", ""][:3]
     parent = parse_traceparent(received.headers.get("traceparent"))
-    with serving.telemetry.span(f"{domain}.{kind}.{name}", SpanKind.SERVER, parent=parent or INHERIT) as span:
+    with serving.telemetry.span(
+        f"{domain}.{kind}.{name}", SpanKind.SERVER, parent=parent or INHERIT, roots=True
+    ) as span:
         try:
             return await handled(serving, received, kind, name, span)
         except Refused as refusal:
             span.set("mesh.refusal", refusal.code)
             return refusal_reply(refusal.refusal())
         except Fault as fault:
-            span.fail(str(fault))
+            span.fail(fault.code)
             return failure_reply(fault)
         except Exception as bug:
-            span.fail(repr(bug))
+            span.fail(type(bug).__qualname__)
             log.exception("bug", subject=received.subject)
             await serving.on_bug(received, bug)
             return failure_reply(Broken("an error of ours; it is recorded and will be looked at"))
