@@ -72,7 +72,7 @@ format: _sync
 # Pin every version anew, with hashes and without download addresses
 [group('change')]
 lock: _tools
-    tools=$(cd .tools/bin && pwd -P); \
+    @tools=$(cd .tools/bin && pwd -P); \
     eval "$("$tools/python" infra/local/package_source.py)"; \
     "$tools/uv" pip compile --quiet --universal --generate-hashes --no-emit-index-url --no-header \
         pyproject.toml --extra local --group dev -o requirements.lock; \

@@ -27,7 +27,7 @@ def prepare(folder: Path, *, least_free_bytes: int = LEAST_FREE_BYTES) -> None:
                 "platform", f"{folder} holds files of something else", "set MESH_DATA_FOLDER to an empty one"
             )
         (folder / MARKER).write_text("Data of Actor Mesh on this machine; `just reset` removes it.\n")
-        (folder / "logs").mkdir(exist_ok=True)
+        (folder / "logs").mkdir(mode=0o700, exist_ok=True)
     except OSError as error:
         raise StartFailed(
             "platform",

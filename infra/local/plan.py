@@ -21,6 +21,7 @@ class Plan:
     settings: LocalSettings
     secrets: Secrets
     ports: dict[str, int]
+    services: frozenset[str]
 
     @property
     def server_environment(self) -> dict[str, str]:
@@ -53,14 +54,14 @@ class Plan:
         """The address of a part that speaks HTTP."""
         return f"http://{LOOPBACK}:{self.ports[name]}"
 
-    def endpoints(self, running: frozenset[str]) -> Endpoints:
+    def endpoints(self) -> Endpoints:
         """The addresses of what runs; a part that does not run has an empty one."""
         return Endpoints(
-            gateway=self.http_url("gateway") if "gateway" in running else "",
+            gateway=self.http_url("gateway") if "gateway" in self.services else "",
             nats=self.nats_url,
             nats_monitor="" if self.settings.nats_url else self.http_url("nats_monitor"),
             postgres=self.postgres_url,
             redis=self.redis_url,
-            traces=self.http_url("traces") if "collector" in running else "",
+            traces=self.http_url("traces") if "collector" in self.services else "",
             tokens={person.name.lower(): token for token, person in self.secrets.tokens.items()},
         )

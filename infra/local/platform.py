@@ -113,13 +113,14 @@ class LocalPlatform:
         data_folder.rotate_logs(self._folder)
         remove_endpoints(self._folder)
         embedded = [name for name in _SERVERS if not self._configured_url(name)]
-        names = [*embedded, *(service for service in self._services if isinstance(service, str))]
+        services = [entry if isinstance(entry, str) else entry.name for entry in self._services]
+        names = [*embedded, *services]
         needed = [port for name in names for port in _PORTS_OF.get(name, ())]
         ports = choose_ports(self._settings.ports, fixed=self._fixed_ports, needed=needed)
-        plan = self._plan = Plan(self._folder, self._settings, load_or_make(self._folder), ports)
+        plan = self._plan = Plan(self._folder, self._settings, load_or_make(self._folder), ports, frozenset(services))
         await _all([self._start_server(name, plan) for name in _SERVERS])
         await self._start_services(plan)
-        self._endpoints = plan.endpoints(frozenset(self._keepers))
+        self._endpoints = plan.endpoints()
         write_endpoints(self._folder, self._endpoints)
         if self._keep_alive:
             self._keeping = [asyncio.create_task(keeper.keep()) for keeper in self._keepers.values()]

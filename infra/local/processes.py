@@ -6,6 +6,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -71,8 +72,11 @@ def spawn(part: Part, log: Path) -> "subprocess.Popen[bytes]":
 
 
 def _dies_with_us(number: signal.Signals) -> tuple[str, ...]:
-    # Where util-linux is there, the kernel itself tells a child that we are gone, even by kill -9.
-    tool = shutil.which("setpriv", path="/usr/bin:/bin") if sys.platform == "linux" else None
+    # Where util-linux is there, the kernel itself tells a child that we are gone, even by kill -9. It means the thread
+    # that started the child, so a thread that may end before the process must not ask for it.
+    if sys.platform != "linux" or threading.current_thread() is not threading.main_thread():
+        return ()
+    tool = shutil.which("setpriv", path="/usr/bin:/bin")
     return (tool, "--pdeathsig", number.name.removeprefix("SIG"), "--") if tool else ()
 
 

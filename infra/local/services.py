@@ -88,12 +88,12 @@ def shared_environment(plan: Plan) -> dict[str, str]:
         "MESH_POSTGRES_URL": plan.postgres_url,
         "MESH_REDIS_URL": plan.redis_url,
         "MESH_MONGO_URL": plan.settings.mongo_url,
-        "MESH_CARDS_URL": plan.http_url("cards"),
+        "MESH_CARDS_URL": plan.http_url("cards") if "cards" in plan.services else "",
         "MESH_DATA_FOLDER": str(plan.folder),
         "MESH_VERIFY_KEYS": msgspec.json.encode(
             {issuer: public_key(plan.secrets.signing_seeds[issuer]) for issuer in ISSUERS}
         ).decode(),
-        "OTEL_EXPORTER_OTLP_ENDPOINT": plan.http_url("traces"),
+        "OTEL_EXPORTER_OTLP_ENDPOINT": plan.http_url("traces") if "collector" in plan.services else "",
     }
     return {name: value for name, value in told.items() if value}
 

@@ -1,11 +1,15 @@
 """The wrapper `./just` on machines that lack this or that, each made of a few small programs on the PATH."""
 
+import importlib.metadata
 import shutil
 import subprocess
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+
+from infra.local.link_project import link
+from infra.local.package_source import translate
 
 PROJECT = Path(__file__).resolve().parents[2]
 TOOLS = "sh dirname uname cksum tr mkdir rm mv ln cat chmod readlink env".split()  # noqa: SIM905 - read as a line
@@ -158,3 +162,27 @@ def test_first_runs_at_the_same_time_do_not_hinder_each_other(clone: Path, machi
     assert all(answer.startswith("ran ") for answer in answers)
     assert len(tool_folders(clone)) == 1
     assert not list((clone / ".tools" / tool_folders(clone)[0]).glob("new.*"))
+
+
+def test_the_package_source_of_pip_becomes_that_of_uv(tmp_path: Path) -> None:
+    listed = "\n".join(
+        (
+            ":env:.index-url='https://near.example/simple'",
+            "global.index-url='https://far.example/simple'",
+            f"global.find-links='{tmp_path} /nonexistent/wheels'",
+            "global.timeout='60'",
+            "install.trusted-host='near.example'",
+        )
+    )
+    assert translate(listed, {"UV_INSECURE_HOST": "already.example"}) == {
+        "UV_DEFAULT_INDEX": "https://near.example/simple",
+        "UV_FIND_LINKS": str(tmp_path),
+    }
+
+
+def test_the_linked_project_is_known_as_a_distribution(tmp_path: Path) -> None:
+    link(PROJECT, tmp_path)
+    (found,) = importlib.metadata.distributions(path=[str(tmp_path)])
+    assert found.metadata["Name"] == "actor-mesh"
+    assert (tmp_path / "actor_mesh.pth").read_text() == f"{PROJECT}\n"
+    assert all((tmp_path / str(file)).exists() for file in found.files or ())

@@ -187,6 +187,12 @@ async def test_a_broken_data_folder_is_named(folder: Path, version: str | None, 
     assert "just reset" in said
 
 
+async def test_a_data_folder_that_cannot_be_written_is_named(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("in the way")
+    said = await fails(LocalPlatform(tmp_path / "file" / "data", services=()))
+    assert "cannot be written (Not a directory); mend it or set MESH_DATA_FOLDER to another." in said
+
+
 async def test_a_missing_program_is_named(folder: Path) -> None:
     settings = settings_with({"MESH_NATS_SERVER": "/nonexistent/nats-server"})
     said = await fails(LocalPlatform(folder, services=(), settings=settings))
