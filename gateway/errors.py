@@ -46,6 +46,10 @@ FAULTS: dict[type[Fault], tuple[int, str]] = {
 }
 CODE_OF_STATUS = {400: "request_malformed", 404: "path_unknown", 405: "method_unknown"}
 
+TITLES = {status.value: status.phrase for status in HTTPStatus}
+DETAIL_CHARACTERS_MAX = 400
+"""A detail may quote what was sent, such as the name of a field nobody knows, and that may be 64 KB."""
+
 PATH = re.compile(r" - at `\$(.*)`$")
 FIELD = re.compile(r"(?:missing required|contains unknown) field `([^`]{1,64})`")
 STEP = re.compile(r"\.([^.\[]+)|\[(\d+|\.\.\.)\]")
@@ -120,10 +124,10 @@ def answer_of(problem: HttpProblem, request_id: str) -> Answer:
     """Return the problem as it is sent."""
     document = ProblemDocument(
         type=f"urn:actor-mesh:problem:{problem.code}",
-        title=HTTPStatus(problem.status).phrase if problem.status in set(HTTPStatus) else "Problem",
+        title=TITLES.get(problem.status, "Problem"),
         status=problem.status,
         code=problem.code,
-        detail=problem.detail,
+        detail=problem.detail[:DETAIL_CHARACTERS_MAX],
         instance=request_id,
         pointer=problem.pointer,
     )
