@@ -13,6 +13,7 @@ from msgspec import Meta
 VARIABLES: dict[str, str] = {
     "MESH_NATS_URL": "Where NATS is; user and password may be part of it.",
     "MESH_POSTGRES_URL": "Where the journals are. Pools need no superuser in production.",
+    "MESH_DOMAIN_PASSWORDS": 'What each domain logs into PostgreSQL with: JSON {"orders": password}, for provision.',
     "MESH_REDIS_URL": "Where Redis or Valkey is: caches, inboxes, throttles.",
     "MESH_MONGO_URL": "Where MongoDB is; without it the views of orders are kept in PostgreSQL.",
     "MESH_CARDS_URL": "Where the card processor is; payments need it.",
@@ -113,6 +114,14 @@ class PoolSettings(msgspec.Struct, frozen=True, kw_only=True):
     health_port: Port = 0
     data_folder: str | None = None
     chaos: str | None = None
+
+
+class ProvisionSettings(msgspec.Struct, frozen=True, kw_only=True):
+    """What making schemas, roles and streams needs; `postgres_url` is an administrator's."""
+
+    nats_url: Secret[str]
+    postgres_url: Secret[str]
+    domain_passwords: Secret[Mapping[str, str]]
 
 
 def read_settings(settings: type[Settings], environment: Mapping[str, str]) -> Settings:

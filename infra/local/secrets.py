@@ -40,6 +40,7 @@ class Secrets(msgspec.Struct, frozen=True):
     redis_password: str
     master_key: str
     hmac_key: str
+    domain_passwords: dict[str, str]
     signing_seeds: dict[str, str]
     tokens: dict[str, Person]
 
@@ -87,6 +88,7 @@ def _make() -> Secrets:
         redis_password=secrets.token_hex(16),
         master_key=_key(),
         hmac_key=_key(),
+        domain_passwords={domain: secrets.token_hex(16) for domain in ISSUERS if domain != "gateway"},
         signing_seeds={issuer: _key() for issuer in ISSUERS},
         tokens={f"dev-{person.name.lower()}-{secrets.token_hex(8)}": person for person in PEOPLE},
     )

@@ -9,6 +9,7 @@ from typing import Literal
 
 import msgspec
 
+from actors.mesh.adapters.postgres.connect import domain_dsn
 from infra.local.failures import NotReady
 from infra.local.parts import Part
 from infra.local.plan import Plan
@@ -45,13 +46,16 @@ def _cards(plan: Plan) -> Service:
 
 
 def _provision(plan: Plan) -> Service:
-    return _python("provision", "actors", "provision", ready="", environment=_crypto(plan), stage=1)
+    own = {"MESH_DOMAIN_PASSWORDS": msgspec.json.encode(plan.secrets.domain_passwords).decode()}
+    return _python("provision", "actors", "provision", ready="", environment=own, stage=1)
 
 
 def _pool(domain: str) -> Callable[[Plan], Service]:
     def pool(plan: Plan) -> Service:
         health = free_ports(1)[0]
-        own = {"MESH_HEALTH_PORT": str(health)} | _crypto(plan) | _signing(plan, domain)
+        url = domain_dsn(plan.postgres_url, domain, plan.secrets.domain_passwords[domain])
+        own = {"MESH_HEALTH_PORT": str(health), "MESH_POSTGRES_URL": url}
+        own |= _crypto(plan) | _signing(plan, domain)
         return _python(domain, "actors", domain, ready=f"http://{LOOPBACK}:{health}/readyz", environment=own, stage=2)
 
     return pool
