@@ -26,7 +26,7 @@ KEEP_ALIVE_SECONDS = 30
 """Longer than the usual load balancer's probe interval, so that connections are reused."""
 
 GRACE_SECONDS = 15
-"""For what is under way when the process is told to end: longer than any request, half of the usual 30 s to the kill."""
+"""For what is under way when the process is told to end: longer than any request, half the usual time to the kill."""
 
 SIGNALS = (signal.SIGTERM, signal.SIGINT)
 
