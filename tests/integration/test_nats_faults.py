@@ -20,6 +20,7 @@ from nats.aio.client import Client
 from actors.mesh._errors import Fault, Overloaded, Refused, TimedOut, Unavailable
 from actors.mesh._ports.bus import Acknowledge, ConsumerSpec, Delivered, Received, StreamSpec, Verdict
 from actors.mesh.adapters.nats import NatsBus, open_nats
+from actors.mesh.adapters.nats.heartbeat import Heartbeat
 from actors.mesh.adapters.world import SystemClock, SystemIds
 from actors.mesh.testing.waiting import until
 from tests.integration.tcp_proxy import TcpProxy, proxy_to
@@ -44,7 +45,9 @@ async def swept() -> AsyncIterator[None]:
 class Broker:
     """A nats-server of this test's own, to be killed and paused."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, configuration: str = "") -> None:
+        self._configuration = folder / "nats.conf"
+        self._configuration.write_text(configuration)
         with socket.socket() as probe:
             probe.bind(("127.0.0.1", 0))
             self.port = int(probe.getsockname()[1])
@@ -55,6 +58,7 @@ class Broker:
     def start(self) -> None:
         binary = Path(sys.prefix) / "bin" / "nats-server"
         arguments: list[str | Path] = [binary, "-a", "127.0.0.1", "-p", str(self.port), "-js", "-sd", self._folder]
+        arguments += ["-c", self._configuration]
         self._process = subprocess.Popen(arguments, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
         deadline = time.monotonic() + 10
         while time.monotonic() < deadline:
@@ -176,6 +180,29 @@ async def test_a_connection_that_hears_nothing_is_found_and_healed(
     assert await works(peer, "things.command.make.1")
     assert await works(bus, "peer.echo")
     assert counted["reconnect_forced"] >= 1
+
+
+async def test_a_connection_that_cannot_be_revived_ends_the_process_or_is_built_anew(
+    broker: Broker, counted: Counter[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    deaths: list[str] = []
+
+    async def never(self: Heartbeat, within_seconds: float) -> bool:
+        return False
+
+    def die() -> None:
+        deaths.append("exit 70")
+        monkeypatch.undo()
+
+    settings = {"name": "test", "clock": CLOCK, "ids": IDS, "counters": count(counted), "on_dead": die}
+    async with open_nats(broker.url, **settings) as bus:  # type: ignore[arg-type]
+        await bus.serve("things.command.make.*", "things", echo)
+        monkeypatch.setattr("actors.mesh.adapters.nats.connection.BEAT_EVERY_SECONDS", 0.05)
+        monkeypatch.setattr(Heartbeat, "comes_back", never)
+        await until(lambda: len(deaths) >= 1)
+        assert counted["reconnect_forced"] >= 1
+        await until(lambda: bus.connected, timeout_seconds=HEAL_SECONDS)
+        await until(lambda: works(bus, "things.command.make.1"))
 
 
 @pytest.mark.slow
@@ -441,6 +468,35 @@ async def test_an_answer_goes_to_inboxes_only(bus: NatsBus, broker: Broker, coun
     await stranger.close()
     assert counted["reply_subject_refused"] == 1
     assert heard == []
+
+
+LEAST_PRIVILEGE = """
+authorization { users = [ { user: things, password: secret, permissions: {
+  subscribe: ["_INBOX_things.>", "things.command.>"]
+  publish: ["_INBOX_things.>", "peer.echo"]
+  allow_responses: { max: 1, expires: "5s" }
+} }, { user: peer, password: secret } ] }
+"""
+
+
+async def test_what_a_process_may_not_subscribe_to_is_an_error_at_its_start(tmp_path: Path) -> None:
+    broker = Broker(tmp_path, LEAST_PRIVILEGE)
+    broker.start()
+    here, there = (broker.url.replace("//", f"//{user}:secret@") for user in ("things", "peer"))
+    try:
+        async with (
+            open_nats(here, name="things", clock=CLOCK, ids=IDS) as bus,
+            open_nats(there, name="peer", clock=CLOCK, ids=IDS) as peer,
+        ):
+            with pytest.raises(PermissionError, match=r"payments\.command"):
+                await bus.serve("payments.command.>", "things", echo)
+            await bus.serve("things.command.make.*", "things", echo)
+            await peer.serve("peer.echo", "peer", echo)
+            assert await works(peer, "things.command.make.1")
+            assert await works(bus, "peer.echo")
+            assert bus.connected
+    finally:
+        broker.kill()
 
 
 async def test_a_broker_that_is_not_there_is_unavailable_in_time(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -147,7 +147,7 @@ class MemoryBus:
             stream, state = self._streams.get(consumer.stream), self._consumers.get((consumer.stream, consumer.name))
             return (stream, state) if stream and state else None
 
-        follower = MemoryFollower(where, handler, batch_max, self._clock, self._followers.remove)
+        follower = MemoryFollower(where, handler, batch_max, self._clock, self._wake, self._followers.remove)
         self._followers.append(follower)
         return follower
 

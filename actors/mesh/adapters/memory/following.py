@@ -25,12 +25,14 @@ class MemoryFollower:
         handler: Callable[[Sequence[Delivered]], Awaitable[Sequence[Verdict]]],
         batch_max: int,
         clock: Clock,
+        changed: Callable[[], None],
         ended: Callable[[MemoryFollower], None],
     ) -> None:
         self._where = where
         self._handler = handler
         self._batch_max = batch_max
         self._clock = clock
+        self._changed = changed  # what one gives back or is done with makes room for the others
         self._stopping = False
         self._woken = asyncio.Event()
         self._task = asyncio.create_task(self._run(), name="memory-follower")
@@ -68,17 +70,18 @@ class MemoryFollower:
             assert len(verdicts) == len(batch), f"{len(verdicts)} verdicts on {len(batch)} messages"
         except asyncio.CancelledError:
             self._again(consumer, batch, consumer.spec.acknowledge_within_seconds)
+            self._changed()
             raise
         except Exception:  # noqa: BLE001 - whatever a handler does, the follower goes on
             _log.exception("the handler of %s failed on %d messages", consumer.spec.name, len(batch))
-            self._again(consumer, batch, AGAIN_AFTER_SECONDS)
-            return
+            verdicts = [Again(AGAIN_AFTER_SECONDS)] * len(batch)
         for message, verdict in zip(batch, verdicts, strict=True):
             match verdict:
                 case Acknowledge():
                     consumer.acknowledge(message.sequence)
                 case Again(after_seconds):
                     self._again(consumer, (message,), after_seconds)
+        self._changed()
 
     def _again(self, consumer: MemoryConsumer, batch: Sequence[Delivered], after_seconds: float) -> None:
         due_ms = self._clock.now_ms() + round(after_seconds * 1000)

@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequenc
 from contextlib import asynccontextmanager
 
 from nats.aio.msg import Msg
+from nats.errors import Error as NatsError
 
 from actors.mesh._errors import Overloaded, Unavailable
 from actors.mesh._ports.bus import (
@@ -22,7 +23,7 @@ from actors.mesh._ports.bus import (
 from actors.mesh._ports.world import Clock, Ids
 from actors.mesh.adapters.nats.connection import Connection
 from actors.mesh.adapters.nats.dialling import Settings
-from actors.mesh.adapters.nats.failures import as_mesh_errors, check_size
+from actors.mesh.adapters.nats.failures import check_size, mesh_error
 from actors.mesh.adapters.nats.following import Follower
 from actors.mesh.adapters.nats.notices import Notices
 from actors.mesh.adapters.nats.pulling import Puller
@@ -91,7 +92,7 @@ class NatsBus:
                 raise result
         await self._requests.open(self._in_flight_max)
         await self._acknowledgements.open(STORING_MAX)
-        # An acknowledgement is sent at once or never, and storing again is harmless. An answer to a request may yet come.
+        # An acknowledgement comes at once or never, and storing again is harmless; an answer to a request may come yet.
         self._storing.on_session.add(self._acknowledgements.give_up_all)
 
     @property
@@ -114,8 +115,10 @@ class NatsBus:
         client = self._outbound.client
         if client.pending_data_size > UNSENT_BYTES_MAX:
             raise Overloaded("NATS takes less than is published")
-        with as_mesh_errors(subject):
+        try:
             await client.publish(subject, body, headers=dict(headers) or None)
+        except NatsError as error:
+            raise mesh_error(subject, error) from error
 
     async def serve(self, subject: str, queue: str, handler: Callable[[Received], None]) -> Subscription:
         """Call `handler` for each message; one member of the queue group gets each."""

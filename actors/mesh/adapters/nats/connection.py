@@ -228,7 +228,7 @@ class Connection:
             await self._rebuild()
         elif not client.is_connected:  # nats-py knows, and is at it
             self._healthy = False
-            self._misses, self._away_since = 0, self._away_since or now
+            self._away_since = self._away_since or now
         else:
             self._away_since = None
             await self._listen_for_beat(client)

@@ -17,19 +17,26 @@ LINE_BYTES = 4
 """The colon, the space and the end of the line of one header."""
 
 
+def mesh_error(what: str, error: nats.errors.Error) -> Exception:
+    """Return `TimedOut` where it may have happened, `Unavailable` where it cannot have."""
+    match error:
+        case nats.errors.TimeoutError():
+            return TimedOut(f"{what}: no answer in time")
+        case nats.errors.BadSubjectError() | nats.errors.BadHeaderError() | nats.js.errors.BadRequestError():
+            return ValueError(f"{what}: {error}")
+        case nats.errors.MaxPayloadError():
+            return Refused("message_too_large", what, kind="invalid")
+        case _:  # not connected, closed, draining, nobody there, not found, JetStream away
+            return Unavailable(f"{what}: {error}")
+
+
 @contextmanager
 def as_mesh_errors(what: str) -> Iterator[None]:
-    """Raise `TimedOut` where it may have happened, `Unavailable` where it cannot have."""
+    """Raise what nats-py raises as the mesh's own."""
     try:
         yield
-    except nats.errors.TimeoutError:
-        raise TimedOut(f"{what}: no answer in time") from None
-    except (nats.errors.BadSubjectError, nats.errors.BadHeaderError, nats.js.errors.BadRequestError) as error:
-        raise ValueError(f"{what}: {error}") from error
-    except nats.errors.MaxPayloadError:
-        raise Refused("message_too_large", what, kind="invalid") from None
-    except nats.errors.Error as error:  # not connected, closed, draining, nobody there, not found, JetStream away
-        raise Unavailable(f"{what}: {error}") from error
+    except nats.errors.Error as error:
+        raise mesh_error(what, error) from error
 
 
 def check_size(body: bytes, headers: Mapping[str, str], bytes_max: int) -> None:

@@ -9,7 +9,6 @@ from contextlib import suppress
 from nats.aio.msg import Msg
 from nats.errors import Error as NatsError
 
-from actors.mesh._errors import Unavailable
 from actors.mesh._ports.bus import Acknowledge, Again, ConsumerSpec, Delivered, Verdict
 from actors.mesh._ports.world import Clock, Ids
 from actors.mesh.adapters.nats.notices import Notices
@@ -67,8 +66,8 @@ class Follower:
             while not self._stopping.is_set():
                 try:
                     messages = await self._puller.pull(self._batch_max)
-                except Unavailable as error:  # made again by `provision`, never here
-                    self._notices.tell("pull_failed", f"{self._consumer.name}: {error.detail}")
+                except Exception as error:  # noqa: BLE001 - a follower never ends by itself
+                    self._notices.tell("pull_failed", error)  # a consumer that is gone is made by `provision`, not here
                     await self._pause(pause_seconds * (0.5 + self._ids.jitter()))
                     pause_seconds = min(RETRY_PAUSE_SECONDS_MAX, pause_seconds * 2)
                     continue

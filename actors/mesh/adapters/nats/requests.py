@@ -6,10 +6,11 @@ import asyncio
 from collections.abc import Mapping
 
 from nats.aio.msg import Msg
+from nats.errors import Error as NatsError
 
 from actors.mesh._errors import TimedOut, Unavailable
 from actors.mesh.adapters.nats.connection import PENDING_MESSAGES_MAX, Connection
-from actors.mesh.adapters.nats.failures import as_mesh_errors, check_size
+from actors.mesh.adapters.nats.failures import check_size, mesh_error
 from actors.mesh.adapters.nats.notices import Notices
 
 STATUS = "Status"
@@ -52,9 +53,10 @@ class Requests:
         self._waiting[token] = answer
         timer = loop.call_later(timeout_seconds, _give_up, answer, subject, timeout_seconds)
         try:
-            with as_mesh_errors(subject):
-                await client.publish(subject, body, f"{self._inbox}.{token}", dict(headers) or None)
+            await client.publish(subject, body, f"{self._inbox}.{token}", dict(headers) or None)
             return await answer
+        except NatsError as error:
+            raise mesh_error(subject, error) from error
         finally:
             timer.cancel()
             self._waiting.pop(token, None)
