@@ -174,7 +174,8 @@ def inline_sql(blueprint: Blueprint) -> list[tuple[str, str]]:
     """Read the files that make a domain's inline tables."""
     folder = resources.files(f"actors.{blueprint.name}")
     names = dict.fromkeys(f"{posting.table}.sql" for posting in blueprint.actor.postings)
-    return [(name, folder.joinpath(name).read_text(encoding="utf-8")) for name in names]
+    texts = {name: folder.joinpath(name).read_text(encoding="utf-8") for name in names}
+    return [(name, text.replace("{schema}", blueprint.name)) for name, text in texts.items()]
 
 
 def main(words: list[str]) -> int:

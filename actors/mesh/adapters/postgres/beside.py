@@ -30,8 +30,7 @@ async def provision_beside(admin_dsn: str, domains: Sequence[str]) -> None:
         async with connection.transaction():
             await connection.execute("SELECT pg_advisory_xact_lock(hashtextextended('mesh:provision', 0))")
             for domain in domains:
-                role = f'"{role_of(domain)}"'
-                views = views_schema(schema_of(domain))
+                role, views = f'"{role_of(domain)}"', schema_of(views_schema(domain))
                 await connection.execute(f"CREATE SCHEMA IF NOT EXISTS {views}")
                 await connection.execute(f"GRANT USAGE, CREATE ON SCHEMA {views} TO {role}")
                 await connection.execute(f"GRANT USAGE ON SCHEMA {SCHEMA} TO {role}")
