@@ -69,9 +69,11 @@ class MemoryFollower:
             verdicts = await self._handler(batch)
             assert len(verdicts) == len(batch), f"{len(verdicts)} verdicts on {len(batch)} messages"
         except asyncio.CancelledError:
-            self._again(consumer, batch, consumer.spec.acknowledge_within_seconds)
-            self._changed()
-            raise
+            if self._task.cancelling():
+                self._again(consumer, batch, consumer.spec.acknowledge_within_seconds)
+                self._changed()
+                raise
+            verdicts = [Again(AGAIN_AFTER_SECONDS)] * len(batch)  # it was something of the handler's own
         except Exception:  # noqa: BLE001 - whatever a handler does, the follower goes on
             _log.exception("the handler of %s failed on %d messages", consumer.spec.name, len(batch))
             verdicts = [Again(AGAIN_AFTER_SECONDS)] * len(batch)
