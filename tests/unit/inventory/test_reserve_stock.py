@@ -109,6 +109,12 @@ def test_low_stock_is_told_again_after_it_rose_above() -> None:
     assert LowStockReached(sku="tea", available=2) in outcome.events
 
 
+def test_low_stock_is_told_again_after_a_reservation_was_given_back() -> None:
+    freed = StockFreed(sku="tea", reservation_id="r2", quantity=8)
+    outcome = given_actor(inventory.actor, *LOW, freed).when(reserve(("tea", 9)))
+    assert LowStockReached(sku="tea", available=1) in outcome.events
+
+
 def test_low_stock_is_not_told_again_where_it_only_moved_below() -> None:
     up_and_down = (
         StockHeld(sku="tea", reservation_id="r3", quantity=1),

@@ -23,7 +23,7 @@ from schemas.inventory import (
     ReceiveStock,
     ReleaseStock,
     ReserveStock,
-    StockReleased,
+    StockReceived,
     StockTaken,
 )
 from schemas.message import Command, Event
@@ -35,6 +35,7 @@ ADDED = [
     ItemAdded(sku=sku, title=sku, price=Money(amount_minor=100, currency="EUR"), low_stock_at=at)
     for sku, at in zip(SKUS, (0, 2, 5), strict=True)
 ]
+RECEIVED = [StockReceived(sku=sku, quantity=8) for sku in SKUS]
 ids = st.sampled_from(RESERVATIONS)
 lines = st.lists(
     st.builds(Line, sku=st.sampled_from(SKUS), quantity=st.integers(1, 6)),
@@ -49,11 +50,11 @@ class Warehouse(RuleBasedStateMachine):
 
     def __init__(self) -> None:
         super().__init__()
-        self.stock: GivenActor = given_actor(inventory.actor, *ADDED)
-        self.received: Counter[str] = Counter()
+        self.stock: GivenActor = given_actor(inventory.actor, *ADDED, *RECEIVED)
+        self.received = Counter({event.sku: event.quantity for event in RECEIVED})
         self.taken: Counter[str] = Counter()
         self.shut: set[str] = set()
-        self.armed: set[str] = set()
+        self.armed = set(SKUS)
 
     @rule(sku=st.sampled_from(SKUS), quantity=st.integers(1, 10))
     def receive(self, sku: str, quantity: int) -> None:
@@ -67,7 +68,10 @@ class Warehouse(RuleBasedStateMachine):
 
     @rule(reservation_id=ids)
     def release(self, reservation_id: str) -> None:
-        self.ask(ReleaseStock(reservation_id=reservation_id))
+        command = ReleaseStock(reservation_id=reservation_id)
+        self.ask(command)
+        if self.stock.when(command).refusal is None:
+            self.shut.add(reservation_id)
 
     @rule(reservation_id=ids)
     def commit(self, reservation_id: str) -> None:
@@ -83,8 +87,6 @@ class Warehouse(RuleBasedStateMachine):
         for event in events:
             if isinstance(event, StockTaken):
                 self.taken[event.sku] += event.quantity
-            if isinstance(event, StockReleased) and event.reason == "released":
-                self.shut.add(event.reservation_id)
             if isinstance(event, LowStockReached):
                 assert event.sku in self.armed, "told twice without having risen above the threshold"
                 self.armed.remove(event.sku)
