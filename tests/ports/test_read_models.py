@@ -6,7 +6,6 @@ import asyncio
 import secrets
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
-from pathlib import Path
 from typing import Any, NamedTuple
 
 import asyncpg
@@ -132,6 +131,11 @@ def ground_of(kind: str, request: pytest.FixtureRequest) -> Ground:
         return redis_ground(request.getfixturevalue("servers").endpoints.redis)
     server = request.getfixturevalue("mongo")(kind.removeprefix("mongo "))
     return mongo_ground(server.url, kind)
+
+
+@pytest.fixture(params=mongo_kinds())
+def mongo_url(request: pytest.FixtureRequest, mongo: Callable[[str], MongoServer]) -> str:
+    return mongo(str(request.param).removeprefix("mongo ")).url
 
 
 @pytest.fixture(params=["memory", "postgres", "redis", *mongo_kinds()])
@@ -390,6 +394,72 @@ async def test_a_store_flushed_under_our_feet_looks_empty_and_fills_again(
     assert await store.get(ORDERS.name, ["a"]) == {}
 
 
+async def test_postgres_keeps_its_indexes_over_a_switch(database: str) -> None:
+    """An index that kept its name would be missing on the next fresh table: `IF NOT EXISTS` would find it elsewhere."""
+    schema = f"s{secrets.token_hex(6)}"
+    connection = await asyncpg.connect(database)
+    select = "SELECT tablename || ' ' || indexname FROM pg_indexes WHERE schemaname = $1"
+    async with open_postgres_views(database, schema) as store:
+        await store.prepare([ORDERS, FRESH])
+        before = {record[0] for record in await connection.fetch(select, schema)}
+        for _ in range(2):
+            await store.switch(FRESH.name, ORDERS.name)
+        assert {record[0] for record in await connection.fetch(select, schema)} == before
+    await connection.close()
+    assert len(before) == 8
+    assert all(name.split()[1].startswith(name.split()[0]) for name in before)
+
+
+async def test_postgres_removes_rows_along_the_way_when_their_days_are_over(database: str) -> None:
+    schema, view = f"s{secrets.token_hex(6)}", PLAIN._replace(keep_days=30)
+    connection = await asyncpg.connect(database)
+    async with open_postgres_views(database, schema) as store:
+        await store.prepare([view])
+        await store.put(view.name, [row("old"), row("young")])
+        aged = f"UPDATE {schema}.view_inbox_view SET written_at = now() - interval '31 days' WHERE key = 'old'"
+        await connection.execute(aged)
+        await store.put(view.name, [row("new")])
+        assert set(await store.get(view.name, ["old", "young", "new"])) == {"young", "new"}
+    await connection.close()
+
+
+async def test_redis_forgets_rows_when_their_days_are_over(servers: Any) -> None:
+    view = PLAIN._replace(keep_days=30)
+    prefix = f"test:{secrets.token_hex(6)}"
+    async with (
+        open_redis_views(servers.endpoints.redis, prefix) as store,
+        Redis.from_url(servers.endpoints.redis) as raw,
+    ):
+        await store.prepare([view])
+        await store.put(view.name, [row("a")])
+        (name,) = [key async for key in raw.scan_iter(match=f"{{{prefix}}}:view:*")]
+        assert 29 * 86_400 < await raw.ttl(name) <= 30 * 86_400
+
+
+async def test_mongo_is_told_when_days_are_over(mongo_url: str) -> None:
+    """FerretDB has no such index and keeps the rows; the write must work all the same."""
+    view = PLAIN._replace(keep_days=30)
+    async with open_mongo_views(mongo_url, f"t{secrets.token_hex(6)}") as store:
+        await store.prepare([view])
+        assert await store.put(view.name, [row("a")]) == frozenset()
+        assert set(await store.get(view.name, ["a"])) == {"a"}
+
+
+async def test_redis_leaves_nothing_behind_a_switch_and_a_wipe(servers: Any) -> None:
+    prefix = f"test:{secrets.token_hex(6)}"
+    async with (
+        open_redis_views(servers.endpoints.redis, prefix) as store,
+        Redis.from_url(servers.endpoints.redis) as raw,
+    ):
+        await store.prepare([PLAIN, ViewShape("fresh_view")])
+        for view in ("inbox_view", "fresh_view"):
+            await store.put(view, [row(f"k{number}") for number in range(1500)])
+        await store.switch("fresh_view", "inbox_view")
+        assert len([key async for key in raw.scan_iter(match=f"{{{prefix}}}:view:*")]) == 1500
+        await store.wipe("inbox_view")
+        assert [key async for key in raw.scan_iter(match=f"{{{prefix}}}:view:*")] == []
+
+
 async def test_redis_says_at_the_start_that_it_cannot_list(servers: Any) -> None:
     async with open_redis_views(servers.endpoints.redis, "orders") as store:
         with pytest.raises(ValueError, match="order_view is to be listed"):
@@ -441,10 +511,6 @@ async def test_a_store_that_is_away_is_unavailable_within_five_seconds(kind: str
         assert all(isinstance(write, Unavailable | TimedOut) for write in writes), told
 
 
-async def test_the_mongo_adapter_was_run_over_motor(mongo: Callable[[str], MongoServer], tmp_path: Path) -> None:
-    """Fails where no server of MongoDB's protocol could be started: a run without one proves nothing of it."""
-    server = mongo(products()[-1])
-    async with open_mongo_views(server.url, f"t{secrets.token_hex(6)}") as store:
-        await store.prepare([ORDERS])
-        await store.put(ORDERS.name, [row("a")])
-        assert set(await store.get(ORDERS.name, ["a"])) == {"a"}
+def test_at_least_one_mongo_compatible_server_takes_part() -> None:
+    """Each of them is started by the tests above, and is an error of theirs where it does not start."""
+    assert "nx-27017" in products() or products() == ("given",)
