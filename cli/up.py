@@ -13,6 +13,8 @@ from rich.console import Console
 from rich.table import Table
 
 from cli.panel import Panel
+from cli.seed import register_customers, stock_catalogue
+from cli.shop import Shop, shop_at
 from infra.local.endpoints import FILE, Endpoints
 from infra.local.failures import StartFailed
 from infra.local.folder import wipe
@@ -68,6 +70,7 @@ async def _up(console: Console, settings: LocalSettings, *, servers_only: bool) 
             return _INTERRUPTED
         try:
             panel.settle()
+            await _stocked(platform, servers_only=servers_only)
             _welcome(console, platform.endpoints, settings.data_folder)
             await asked_to_stop.wait()
             console.print("\nStopping ... (Ctrl-C again to kill)")
@@ -75,6 +78,15 @@ async def _up(console: Console, settings: LocalSettings, *, servers_only: bool) 
             await platform.stop()
         console.print("All parts have stopped; the data is kept.")
     return 0
+
+
+async def _stocked(platform: LocalPlatform, *, servers_only: bool) -> None:
+    """Give a fresh platform customers and a catalogue, so that the order shown can be placed; later starts skip it."""
+    if servers_only:
+        return
+    await register_customers(platform.environment)
+    async with shop_at(platform.endpoints.gateway) as http:
+        await stock_catalogue(Shop(http, platform.endpoints.tokens["wendy"]))
 
 
 def _on_signals(platform: LocalPlatform) -> asyncio.Event:
@@ -131,7 +143,7 @@ def example_order(endpoints: Endpoints) -> str:
     body = {
         "lines": [{"sku": "cup-blue", "quantity": 2}],
         "deliver_to": "Ada, 12 Harbour Street, Bergen",
-        "payment_token": "4242424242424242",
+        "payment_token": "card-approved",
     }
     return (
         f"curl -s -X POST {endpoints.gateway}/v1/orders"

@@ -79,9 +79,9 @@ async def life(serving: Serving, received: Received) -> Served:
 async def handled(serving: Serving, received: Received, kind: str, name: str, span: Span) -> Served:
     envelope = envelope_of(serving, received)
     principal = serving.verifier.verify(envelope.principal)
-    span.set("mesh.key", received.subject.rpartition(".")[2])
-    span.set("mesh.correlation_id", envelope.correlation_id)
     if kind == "command" and (bound := serving.deciding.blueprint.commands.get(name)) is not None:
+        span.set("mesh.key", received.subject.rpartition(".")[2])
+        span.set("mesh.correlation_id", envelope.correlation_id)
         command = decoded(bound.decode, received.body)
         authorise(principal, command)
         decided = await decide(serving.deciding, bound, command, named(serving, envelope), principal)

@@ -19,7 +19,7 @@ from infra.local.parts import Part, PartState, Watch, nobody_watches
 from infra.local.plan import Plan
 from infra.local.ports import choose_ports
 from infra.local.secrets import load_or_make
-from infra.local.services import TABLE, Service, ServiceName, service_part, shared_environment
+from infra.local.services import TABLE, Service, ServiceName, service_part, tool_environment
 from infra.local.settings import LocalSettings, read_settings
 
 _EXTERNAL_SECONDS = 5.0
@@ -74,7 +74,7 @@ class LocalPlatform:
     def environment(self) -> dict[str, str]:
         """The variables that lead a process of one's own to the parts."""
         assert self._plan is not None, "the platform is not running"
-        return shared_environment(self._plan)
+        return tool_environment(self._plan)
 
     def pids(self) -> dict[str, int]:
         """The live processes by name."""

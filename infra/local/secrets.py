@@ -11,7 +11,8 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from infra.local.failures import StartFailed
 
 FILE = "secrets.json"
-ISSUERS = ("gateway", "users", "orders", "inventory", "payments")
+DOMAINS = ("users", "orders", "inventory", "payments")
+ISSUERS = ("gateway", "tools", *DOMAINS)
 _KEY_BYTES = 32
 
 
@@ -88,7 +89,7 @@ def _make() -> Secrets:
         redis_password=secrets.token_hex(16),
         master_key=_key(),
         hmac_key=_key(),
-        domain_passwords={domain: secrets.token_hex(16) for domain in ISSUERS if domain != "gateway"},
+        domain_passwords={domain: secrets.token_hex(16) for domain in DOMAINS},
         signing_seeds={issuer: _key() for issuer in ISSUERS},
         tokens={f"dev-{person.name.lower()}-{secrets.token_hex(8)}": person for person in PEOPLE},
     )

@@ -102,6 +102,11 @@ def shared_environment(plan: Plan) -> dict[str, str]:
     return {name: value for name, value in told.items() if value}
 
 
+def tool_environment(plan: Plan) -> dict[str, str]:
+    """What a tool on this machine is told: the same, and a signature of its own."""
+    return shared_environment(plan) | _signing(plan, "tools")
+
+
 def service_part(service: Service, plan: Plan) -> Part:
     """The process of a service; it sees our own environment, then what all are told, then its own."""
     log = plan.folder / "logs" / f"{service.name}.log"

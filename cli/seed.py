@@ -1,0 +1,58 @@
+"""What a fresh platform is stocked with: demo customers and twenty items. Done again, it changes nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from msgspec import Struct
+
+from actors.mesh._client import Client
+from actors.mesh._principals import Signer
+from actors.mesh._settings import Secret, read_settings
+from actors.mesh._telemetry import Telemetry
+from actors.mesh.adapters.nats import open_nats
+from actors.mesh.adapters.world import SystemClock, SystemIds
+from cli.shop import Shop
+from schemas.envelope import Envelope, derived_id
+from schemas.principal import Principal
+from schemas.users import RegisterCustomer
+
+CUSTOMERS = (("cust-ada", "Ada Byron", "ada@example.org"), ("cust-grace", "Grace Hopper", "grace@example.org"))
+KINDS = ("cup", "plate", "bowl", "jug", "lamp")
+COLOURS = ("blue", "green", "red", "white")
+CATALOGUE = tuple(
+    (f"{kind}-{colour}", f"{kind.capitalize()}, {colour}", 450 + 350 * place + 25 * shade)
+    for place, kind in enumerate(KINDS)
+    for shade, colour in enumerate(COLOURS)
+)
+"""Sku, title, price in cents."""
+STOCK = 25
+
+
+class ToolSettings(Struct, frozen=True, kw_only=True):
+    """What a tool on this machine needs to speak to the mesh."""
+
+    nats_url: Secret[str]
+    signing_key: Secret[bytes]
+    signing_issuer: str
+
+
+async def register_customers(environment: Mapping[str, str]) -> None:
+    """Register the demo customers, as a tool over NATS: over HTTP nobody can register yet."""
+    settings = read_settings(ToolSettings, environment)
+    clock, ids = SystemClock(), SystemIds()
+    async with open_nats(settings.nats_url.reveal(), name="seed", clock=clock, ids=ids) as bus:
+        signer = Signer(settings.signing_key.reveal(), settings.signing_issuer, clock)
+        tool = Principal(subject="seed", roles=("service",))
+        client = Client(bus, signer, tool, clock=clock, ids=ids, telemetry=Telemetry("seed"))
+        for customer_id, name, email in CUSTOMERS:
+            command = RegisterCustomer(customer_id=customer_id, name=name, email=email)
+            await client.ask(command, Envelope(command_id=derived_id("seed", customer_id)))
+
+
+async def stock_catalogue(warehouse: Shop) -> None:
+    """Add the items and book their first stock, as the warehouse does over HTTP."""
+    for sku, title, cents in CATALOGUE:
+        body = {"sku": sku, "title": title, "price": {"amount_minor": cents, "currency": "EUR"}}
+        await warehouse.post("/v1/items", body, idempotency_key=f"seed-item-{sku}")
+        await warehouse.post(f"/v1/items/{sku}/receipts", {"quantity": STOCK}, idempotency_key=f"seed-stock-{sku}")
