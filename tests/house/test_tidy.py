@@ -43,7 +43,7 @@ ALLOWED: dict[str, tuple[str, ...]] = {
     "actors/mesh/_telemetry.py": ("time.time_ns",),             # the default of `now_ns`, which tests replace
     "infra/local/traces.py": ("time.time_ns", "os.environ"),    # likewise; and a process' one look at its settings
     "infra/local/trace_store.py": ("time.time_ns",),
-    "actors/__main__.py": ("os.environ",),                      # composition roots hand the environment to read_settings
+    "actors/__main__.py": ("os.environ",),                      # composition roots hand it to read_settings
     "gateway/__main__.py": ("os.environ",),
     "infra/local/settings.py": ("os.environ",),                 # the settings of the local platform and of its parts
     "infra/local/card_settings.py": ("os.environ",),
@@ -78,7 +78,7 @@ def telling_names(module: Module) -> Iterator[str]:
     path = PurePosixPath(module.path)
     for name in (*path.parts[:-1], path.stem):
         if name.strip("_") in VAGUE:
-            yield f"{module.path}: {name!r} says nothing: name it by what it holds, or move its parts where they are used"
+            yield f"{module.path}: {name!r} says nothing: name it by what it holds, or move its parts"
 
 
 def one_base(module: Module) -> Iterator[str]:
@@ -87,7 +87,7 @@ def one_base(module: Module) -> Iterator[str]:
             bases = [dotted(base) for base in node.bases]
             real = [base for base in bases if base.rpartition(".")[2] not in TYPING_BASES]
             if len(real) > 1:
-                yield f"{module.path}:{node.lineno} {node.name} has the bases {', '.join(real)}: keep one, hold the rest"
+                yield f"{module.path}:{node.lineno} {node.name} has the bases {', '.join(real)}: keep one"
 
 
 def the_world_through_ports(module: Module) -> Iterator[str]:
