@@ -13,9 +13,9 @@ import asyncpg
 import pytest
 
 from actors.mesh._errors import Overloaded, TimedOut, Unavailable
-from actors.mesh._ports import AlreadyDone, Appended, Journal, NewEvent, Part, Snapshot
-from actors.mesh.adapters.postgres import queue
-from actors.mesh.adapters.postgres.connect import domain_dsn
+from actors.mesh._ports import AlreadyDone, Appended, Commit, Journal, NewEvent, Part, Snapshot
+from actors.mesh.adapters.postgres import flusher, queue
+from actors.mesh.adapters.postgres.connect import Connection, connect, domain_dsn
 from actors.mesh.adapters.postgres.provision import CACHE_TABLES, TRUTH_TABLES, inline_tables, provision
 from actors.mesh.adapters.postgres.store import open_postgres
 from actors.mesh.testing.waiting import until
@@ -161,6 +161,39 @@ async def test_a_commit_of_unknown_outcome_is_never_called_unexecuted(
     assert caught.value.executed
     admin.terminate()
     await bring_back(own_servers)
+
+
+async def test_a_table_that_stays_locked_is_an_unavailable_database(
+    stores: Stores, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(queue, "AWAY_SECONDS", 0.3)
+    monkeypatch.setattr(flusher, "AWAY_SECONDS", 0.3)
+    monkeypatch.setattr(flusher, "connect", impatient)
+    store = await stores.open()
+    admin = await asyncpg.connect(stores.admin_dsn)
+    try:
+        async with admin.transaction():
+            await admin.execute("LOCK TABLE payments.commands IN ACCESS EXCLUSIVE MODE")
+            with pytest.raises(Unavailable) as caught:
+                await store.journal.append(commit())
+    finally:
+        await admin.close()
+    assert not caught.value.executed
+    assert isinstance(await store.journal.append(commit()), Appended)
+
+
+async def impatient(dsn: str, domain: str) -> Connection:
+    return await connect(dsn, domain, lock_timeout="50ms")
+
+
+async def test_a_relay_that_fails_does_not_stop_the_journal(stores: Stores, caplog: pytest.LogCaptureFixture) -> None:
+    def fail(commits: Sequence[Commit]) -> None:
+        raise AssertionError("a bug in the relay")
+
+    journal = (await stores.open(fail)).journal
+    for version in range(3):
+        assert isinstance(await journal.append(commit(part("payment/1", version, b"1"))), Appended)
+    assert "the journal's writer failed" in caplog.text
 
 
 async def test_too_many_who_wait_are_told_at_once(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -99,7 +99,9 @@ class MemoryJournal:
         for part in commit.parts:
             if part.events:
                 tables.events.setdefault(part.key, []).extend(stored_events(part, commit.command_id, now_ms))
-                tables.unpublished[part.key, part.expected + 1] = WaitingRow(now_ms, len(part.events))
+                tables.unpublished[part.key, part.expected + 1] = WaitingRow(
+                    now_ms, len(tables.commands), len(part.events)
+                )
         for claim, key in freed_claims(commit).items():
             if tables.claims.get(claim) == key:
                 del tables.claims[claim]

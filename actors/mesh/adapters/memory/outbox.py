@@ -26,12 +26,14 @@ class MemoryOutbox:
             return ()
         before_ms = self._clock.now_ms() - older_than_seconds * MILLISECONDS
         rows = sorted(
-            (row.at_ms, key, first) for (key, first), row in tables.unpublished.items() if row.at_ms <= before_ms
+            (row.at_ms, row.turn, key, first)
+            for (key, first), row in tables.unpublished.items()
+            if row.at_ms <= before_ms
         )
-        return [self._unpublished(key, first) for _, key, first in rows[:limit]]
+        return [self._unpublished(key, first) for _, _, key, first in rows[:limit]]
 
     def _unpublished(self, key: str, first: int) -> Unpublished:
-        count = self._tables.unpublished[key, first].count
+        count = self._tables.unpublished[key, first].events
         return Unpublished(key, first, tuple(self._tables.events[key][first - 1 : first - 1 + count]))
 
     async def clear(self, published: Sequence[tuple[str, int]], mark: BrokerMark | None) -> None:
@@ -55,15 +57,16 @@ class MemoryOutbox:
         """Put back every commit whose events are not among the stored ones."""
         last = {key: len(events) for key, events in self._tables.events.items()}  # later ones go their usual way
         known = {row async for row in stored}
+        turns = {command_id: turn for turn, command_id in enumerate(self._tables.commands, 1)}
         count = 0
         for key, version in last.items():
             commits: dict[str, list[int]] = {}
             for event in self._tables.events[key][:version]:
                 commits.setdefault(event.command_id, []).append(event.version)
-            for versions in commits.values():
+            for command_id, versions in commits.items():
                 if (key, versions[0]) not in self._tables.unpublished and any((key, v) not in known for v in versions):
                     at_ms = self._tables.events[key][versions[0] - 1].at_ms
-                    self._tables.unpublished[key, versions[0]] = WaitingRow(at_ms, len(versions))
+                    self._tables.unpublished[key, versions[0]] = WaitingRow(at_ms, turns[command_id], len(versions))
                     count += 1
         self._tables.broker = mark
         return count

@@ -8,6 +8,7 @@ ever waits for a client.
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import Callable, Sequence
 
 import asyncpg
@@ -15,12 +16,22 @@ import asyncpg
 from actors.mesh._errors import Broken
 from actors.mesh._ports import Answer, Appended, Commit, Contended, Rejected
 from actors.mesh.adapters.postgres.columns import APPEND, columns
-from actors.mesh.adapters.postgres.connect import AGAIN, LOST, PAUSE_SECONDS, SHUT, Connection, connect, is_away
+from actors.mesh.adapters.postgres.connect import (
+    AGAIN,
+    AWAY_SECONDS,
+    LOST,
+    PAUSE_SECONDS,
+    SHUT,
+    Connection,
+    connect,
+    is_away,
+)
 from actors.mesh.adapters.postgres.judge import INSPECT, Waiting, judge, look_of, questions
 from actors.mesh.adapters.postgres.queue import Queue
 
+LOG = logging.getLogger(__name__)
+
 AGAIN_SECONDS = 0.005  # after a rollback for no fault of ours: others must get a chance to finish
-AGAIN_MAX = 20  # then the batch goes back to the queue, where its time is watched
 STRIKES_MAX = 3  # looks that found nobody guilty: then it is an inline table's own constraint
 WATCH_SECONDS = 0.5  # how exactly the time of those who wait is kept
 
@@ -70,6 +81,7 @@ class Flusher:
         if self._closing or writer.cancelled():
             return
         error = writer.exception()
+        LOG.error("the journal's writer failed and starts again", exc_info=error)
         for waiting in self._in_flight:
             if not waiting.future.done():
                 fault = Broken(f"the journal's writer failed: {type(error).__name__}")
@@ -115,7 +127,7 @@ class Flusher:
 
     async def _write(self, connection: Connection, batch: list[Waiting], doomed: set[str]) -> None:
         look, self._wary = self._wary or bool(doomed), False
-        strikes = attempts = 0
+        strikes = 0
         while batch:
             try:
                 if look:
@@ -125,9 +137,8 @@ class Flusher:
                     continue
                 contended = await self._append(connection, batch)
             except AGAIN:
-                attempts += 1
-                if attempts == AGAIN_MAX:
-                    raise
+                if asyncio.get_running_loop().time() - batch[0].since > AWAY_SECONDS:
+                    raise  # back to the queue, where the time of those who wait is kept
                 await asyncio.sleep(AGAIN_SECONDS)
             except asyncpg.UniqueViolationError as error:
                 look = self._wary = True

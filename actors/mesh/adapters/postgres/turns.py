@@ -42,8 +42,7 @@ class Turns:
             server_settings=settings_of(
                 domain,
                 idle_session_timeout=f"{HELD_SECONDS}s",
-                # A client that is gone gives up its place in the line, and its locks, soon.
-                client_connection_check_interval="1s",
+                # A machine that is gone gives up its locks soon; a process that is gone does so at once.
                 tcp_keepalives_idle="5",
                 tcp_keepalives_interval="2",
                 tcp_keepalives_count="3",
