@@ -179,6 +179,7 @@ class Rows:
 
     def __init__(self, actor: Actor) -> None:
         self._actor = actor
+        self._followed = [(each, second_parameter(each.fold)) for each in actor.projections]
         self._rows: dict[type[Struct], dict[str, Any]] = {each.view: {} for each in actor.projections}
         self._inline: dict[str, list[Mapping[str, object]]] = {each.table: [] for each in actor.postings}
         self._versions: dict[Key, int] = {}
@@ -188,8 +189,8 @@ class Rows:
         self._versions[key] = self._versions.get(key, 0) + 1
         happened = Happened(str(key), self._versions[key], self._at_ms)
         self._at_ms += 1_000
-        for projection in self._actor.projections:
-            if isinstance(event, second_parameter(projection.fold)):
+        for projection, events in self._followed:
+            if isinstance(event, events):
                 rows = self._rows[projection.view]
                 rows[key.id] = projection.fold(rows.get(key.id), event, happened)
         for posting in self._actor.postings:

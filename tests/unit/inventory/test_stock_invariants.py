@@ -3,7 +3,7 @@
 from collections import Counter
 from typing import Any
 
-from hypothesis import HealthCheck, settings
+from hypothesis import HealthCheck, Phase, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule, run_state_machine_as_test
 
@@ -35,10 +35,10 @@ ADDED = [
     ItemAdded(sku=sku, title=sku, price=Money(amount_minor=100, currency="EUR"), low_stock_at=at)
     for sku, at in zip(SKUS, (0, 2, 5), strict=True)
 ]
-RECEIVED = [StockReceived(sku=sku, quantity=8) for sku in SKUS]
+RECEIVED = [StockReceived(sku=sku, quantity=6) for sku in SKUS]
 ids = st.sampled_from(RESERVATIONS)
 lines = st.lists(
-    st.builds(Line, sku=st.sampled_from(SKUS), quantity=st.integers(1, 6)),
+    st.builds(Line, sku=st.sampled_from(SKUS), quantity=st.integers(1, 4)),
     min_size=1,
     max_size=3,
     unique_by=lambda line: line.sku,
@@ -124,8 +124,8 @@ class Warehouse(RuleBasedStateMachine):
             item = self.item(sku)
             assert item.low == (sku not in self.armed)
 
-    @invariant()
-    def both_views_show_the_same(self) -> None:
+    def teardown(self) -> None:
+        """In the end both views show what the events add up to."""
         for sku in SKUS:
             view, hot = self.stock.asked(GetItem(sku=sku)).reply, self.stock.asked(GetAvailability(sku=sku)).reply
             assert isinstance(view, ItemView)
@@ -135,8 +135,9 @@ class Warehouse(RuleBasedStateMachine):
 
 def test_stock_adds_up_in_any_order() -> None:
     few_but_long = settings(
-        max_examples=25,
-        stateful_step_count=25,
+        max_examples=50,
+        stateful_step_count=30,
+        phases=[Phase.generate],  # thirty steps can be read; making them fewer takes a minute
         deadline=None,
         derandomize=True,
         database=None,
