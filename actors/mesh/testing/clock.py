@@ -12,6 +12,9 @@ START_MS = 1_767_225_600_000
 TURNS_MAX = 100_000
 """Turns of the event loop within which all work must come to rest: more is a task that spins."""
 
+DRIVER = "fake-clock"
+"""The name of the task that moves an automatic clock."""
+
 TURNS_BLIND = 200
 """Turns given to an event loop that does not tell what it has ready (uvloop)."""
 
@@ -51,7 +54,7 @@ class FakeClock:
         future = asyncio.get_running_loop().create_future()
         heapq.heappush(self._sleepers, (self._now_ns + round(seconds * 1_000_000_000), next(self._order), future))
         if self._auto and (self._driver is None or self._driver.done()):
-            self._driver = asyncio.create_task(self._drive(), name="fake-clock")
+            self._driver = asyncio.create_task(self._drive(), name=DRIVER)
         try:
             await future
         finally:

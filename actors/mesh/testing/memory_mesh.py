@@ -2,27 +2,32 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+import asyncio
+from collections.abc import Callable, Iterable, Mapping
+from contextvars import Context
 from types import TracebackType
-from typing import Any, Self
+from typing import Any, Self, cast
 
 from actors.mesh._actor import Actor
 from actors.mesh._blueprint import Blueprint, consumers, draw, shapes
 from actors.mesh._chaos import NO_CHAOS, Chaos
 from actors.mesh._client import Client
 from actors.mesh._pool import Pool, World
-from actors.mesh._ports import Clock
+from actors.mesh._ports import Bus, Clock
 from actors.mesh._principals import Signer, Verifier
 from actors.mesh._privacy import Privacy
 from actors.mesh._relay import Relay
 from actors.mesh._telemetry import FinishedSpan, Telemetry
 from actors.mesh.adapters.memory.bus import MemoryBus
 from actors.mesh.adapters.memory.data_keys import MemoryDataKeys
+from actors.mesh.adapters.memory.outbox import MemoryOutbox
 from actors.mesh.adapters.memory.store import memory_store
 from actors.mesh.adapters.memory.truth import MemoryTruth
 from actors.mesh.adapters.memory.views import MemoryViews
 from actors.mesh.adapters.world import SystemIds
 from actors.mesh.testing.clock import FakeClock
+from actors.mesh.testing.processes import Process, count_tasks
+from actors.mesh.testing.weather import Weather, WeatherBus, perilous
 from schemas.principal import Principal
 
 SEED = bytes(range(32))
@@ -45,6 +50,7 @@ class MemoryMesh:
         clock: Clock | None = None,
         pools_per_domain: int = 1,
         chaos: Chaos = NO_CHAOS,
+        weather: Weather | None = None,
     ) -> None:
         self.blueprints = tuple(draw(actor) for actor in actors)
         self.clock: Clock = clock if clock is not None else FakeClock(auto=True)
@@ -58,13 +64,17 @@ class MemoryMesh:
         self.signer = Signer(SEED, "test", self.clock)
         self.verifier = Verifier({"test": self.signer.public_key}, self.clock)
         self.pools: list[Pool] = []
+        self.processes: dict[Pool, Process] = {}
+        self.on_death: Callable[[Blueprint], None] | None = None
+        self._weather = weather
+        self._burials: set[asyncio.Task[None]] = set()
         self._outside, self._chaos, self._count = outside or {}, chaos, pools_per_domain
         self.client = self.client_of(TESTER)
 
-    def client_of(self, principal: Principal, telemetry: Telemetry | None = None) -> Client:
+    def client_of(self, principal: Principal, telemetry: Telemetry | None = None, bus: Bus | None = None) -> Client:
         """Return a client that asks in the name of this principal."""
         return Client(
-            self.bus,
+            bus or self.bus,
             self.signer,
             principal,
             clock=self.clock,
@@ -81,6 +91,7 @@ class MemoryMesh:
         return Privacy(self.data_keys, master_key=MASTER_KEY, hmac_key=HMAC_KEY, now_ms=self.clock.now_ms)
 
     async def __aenter__(self) -> Self:
+        count_tasks(asyncio.get_running_loop())
         await self.bus.provision(
             [blueprint.stream for blueprint in self.blueprints],
             [spec for blueprint in self.blueprints for spec in consumers(blueprint)],
@@ -92,31 +103,57 @@ class MemoryMesh:
                 await self.start_pool(blueprint)
         return self
 
-    async def start_pool(self, blueprint: Blueprint) -> Pool:
-        """Start one more pool of a domain."""
-        telemetry = self.telemetry(blueprint.name)
-        relay = Relay(blueprint, self.bus, self.clock, telemetry, self._chaos)
+    async def start_pool(self, blueprint: Blueprint, *, chaos: Chaos | None = None) -> Pool:
+        """Start one more pool of a domain, in a process of its own; `kill` ends it."""
+        chaos = chaos or self._chaos
+        process, telemetry = Process(blueprint.name), self.telemetry(blueprint.name)
+        bus: Bus = WeatherBus(self.bus, self.clock, self._weather) if self._weather else self.bus
+        relay = Relay(blueprint, bus, self.clock, telemetry, chaos)
+        store = memory_store(self.truth, blueprint.name, self.clock, relay.appended)
         world = World(
-            bus=self.bus,
-            store=memory_store(self.truth, blueprint.name, self.clock, relay.appended),
+            bus=bus,
+            store=perilous(store, chaos) if self._weather else store,
             views={"default": self.views[blueprint.name], "redis": self.hot[blueprint.name]},
             privacy=self.privacy(),
-            client=self.client_of(Principal(subject=blueprint.name, roles=("service",)), telemetry),
+            client=self.client_of(Principal(subject=blueprint.name, roles=("service",)), telemetry, bus),
             verifier=self.verifier,
             clock=self.clock,
             ids=self.ids,
             telemetry=telemetry,
             outside=self._outside,
-            chaos=self._chaos,
+            chaos=chaos,
         )
         pool = Pool(blueprint, world, relay)
+        process.at_end.append(lambda: self._buried(pool, blueprint, cast("MemoryOutbox", store.outbox)))
         self.pools.append(pool)
-        await pool.start()
+        self.processes[pool] = process
+        with process.entered():
+            starting = asyncio.create_task(pool.start())
+        await asyncio.wait((starting,))
+        if process.alive:
+            starting.result()
         return pool
+
+    def kill(self, pool: Pool) -> None:
+        """End a pool's process at once: it finishes nothing, and its memory is gone."""
+        self.processes[pool].end()
+
+    def _buried(self, pool: Pool, blueprint: Blueprint, outbox: MemoryOutbox) -> None:
+        """Let go of what the broker and the database held for a process that is gone."""
+        outbox.resign()
+        self.pools.remove(pool)
+        outside = Context()  # not within the process that has just ended
+        for subscription in pool._subscriptions:
+            task = asyncio.get_running_loop().create_task(subscription.stop(), context=outside)
+            self._burials.add(task)
+            task.add_done_callback(self._burials.discard)
+        if self.on_death is not None:
+            outside.run(self.on_death, blueprint)
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
-        for pool in self.pools:
+        self.on_death = None
+        for pool in tuple(self.pools):
             await pool.drain()
         await self.bus.close()
