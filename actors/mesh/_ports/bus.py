@@ -124,6 +124,10 @@ class Bus(Protocol):
         """Make the consumer start again from the first message of its stream."""
         ...
 
+    async def forget_consumer(self, consumer: ConsumerSpec) -> None:
+        """Delete a consumer that was made for a while; one that is not there is no error."""
+        ...
+
     async def pending(self, consumer: ConsumerSpec) -> int:
         """Return how many messages the consumer has still to deal with, unacknowledged ones included."""
         ...

@@ -175,6 +175,10 @@ class MemoryBus:
         self._consumers[consumer.stream, consumer.name] = MemoryConsumer(consumer)
         self._wake()
 
+    async def forget_consumer(self, consumer: ConsumerSpec) -> None:
+        """Delete a consumer that was made for a while."""
+        self._consumers.pop((consumer.stream, consumer.name), None)
+
     async def pending(self, consumer: ConsumerSpec) -> int:
         """Return how many messages the consumer has still to deal with."""
         stream = self._stream(consumer.stream)

@@ -155,6 +155,10 @@ class NatsBus:
         """Make the consumer start again from the first message of its stream."""
         await self._streams.reset_consumer(consumer)
 
+    async def forget_consumer(self, consumer: ConsumerSpec) -> None:
+        """Delete a consumer that was made for a while."""
+        await self._streams.forget_consumer(consumer)
+
     async def pending(self, consumer: ConsumerSpec) -> int:
         """Return how many messages the consumer has still to deal with."""
         return await self._streams.pending(consumer)

@@ -101,13 +101,21 @@ class Streams:
         """Delete it and make it again, at the first message."""
 
         async def reset() -> None:
-            try:
-                await self._api().delete_consumer(consumer.stream, consumer.name)
-            except NotFoundError:
-                self._notices.count("reset_of_no_consumer")
+            await self._delete_consumer(consumer)
             await self._make_consumer(consumer)
 
         await self._when_ready(consumer.name, reset)
+
+    async def forget_consumer(self, consumer: ConsumerSpec) -> None:
+        """Delete it."""
+        with as_mesh_errors(f"consumer {consumer.name}"):
+            await self._delete_consumer(consumer)
+
+    async def _delete_consumer(self, consumer: ConsumerSpec) -> None:
+        try:
+            await self._api().delete_consumer(consumer.stream, consumer.name)
+        except NotFoundError:
+            self._notices.count("deletion_of_no_consumer")
 
     async def pending(self, consumer: ConsumerSpec) -> int:
         """Return what is undelivered and what is unacknowledged."""
