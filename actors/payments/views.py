@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Mapping
 
 import msgspec
 from msgspec.structs import replace
@@ -89,7 +90,14 @@ async def get_payment(query: GetPayment, read: Read) -> PaymentView:
 
 async def get_order_ledger(query: GetOrderLedger, read: Read) -> OrderLedger:
     rows = await read.inline("ledger", {"order_id": query.order_id}, limit=ORDER_POSTINGS_MAX)
-    return OrderLedger(order_id=query.order_id, postings=tuple(msgspec.convert(dict(row), Posting) for row in rows))
+    in_order = sorted(rows, key=number_of)  # a table gives its rows in any order
+    return OrderLedger(order_id=query.order_id, postings=tuple(msgspec.convert(dict(row), Posting) for row in in_order))
+
+
+def number_of(row: Mapping[str, object]) -> int:
+    number = row.get("id", 0)  # in memory there are no numbers, and rows come in the order they were written
+    assert isinstance(number, int)
+    return number
 
 
 async def get_balances(query: GetBalances, read: Read) -> Balances:
