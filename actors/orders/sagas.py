@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from actors.mesh import Outcomes, Refused, Saga, Step
 from schemas.inventory import CommitStock, ReleaseStock, ReserveStock
+from schemas.message import wire_name
 from schemas.orders import (
     CancelOrder,
     ConfirmOrder,
@@ -21,6 +22,9 @@ from schemas.payments import (
     VoidPayment,
 )
 from schemas.values import Line
+
+STOPPED_CODES = (wire_name(OrderCancelRequested), "order_cancelled")
+"""The customer's wish may be heard as the event that stops the saga, or first as the refusal of the order's own step."""
 
 # An order has one reservation and one payment, so both go by the order's id: a repeated step names the same ones.
 
@@ -69,7 +73,12 @@ def mark_paid(order: OrderPlaced, outcomes: Outcomes) -> MarkOrderPaid:
 
 
 def cancel_order(order: OrderPlaced, outcomes: Outcomes, refused: Refused) -> CancelOrder:
-    return CancelOrder(order_id=order.order_id, reason_code=refused.code, detail=refused.detail)
+    requested, declined = outcomes.of(OrderCancelRequested), outcomes.of(PaymentDeclined)
+    if refused.code in STOPPED_CODES:
+        detail = requested.reason if requested else refused.detail
+        return CancelOrder(order_id=order.order_id, reason_code="cancel_requested", detail=detail)
+    detail = declined.decline_code if declined and refused.code == wire_name(PaymentDeclined) else refused.detail
+    return CancelOrder(order_id=order.order_id, reason_code=refused.code, detail=detail)
 
 
 fulfilment = Saga(

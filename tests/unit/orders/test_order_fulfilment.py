@@ -79,3 +79,33 @@ def test_an_order_is_cancelled_for_what_was_refused() -> None:
     assert cancel_order(PLACED, NONE_YET, refused) == CancelOrder(
         order_id="o1", reason_code="stock_insufficient", detail="2 of tea wanted, 1 available"
     )
+
+
+def test_a_declined_payment_is_told_with_the_banks_reason() -> None:
+    declined = PaymentDeclined(payment_id="o1", order_id="o1", decline_code="insufficient_funds")
+    refused = Refused("payment_declined", "authorise_payment was refused")
+    assert cancel_order(PLACED, Outcomes({PaymentDeclined: declined}), refused) == CancelOrder(
+        order_id="o1", reason_code="payment_declined", detail="insufficient_funds"
+    )
+
+
+def test_a_wish_to_cancel_is_told_with_the_customers_reason() -> None:
+    requested = OrderCancelRequested(order_id="o1", reason="too late")
+    refused = Refused("order_cancel_requested", "stopped on the way")
+    assert cancel_order(PLACED, Outcomes({OrderCancelRequested: requested}), refused) == CancelOrder(
+        order_id="o1", reason_code="cancel_requested", detail="too late"
+    )
+
+
+def test_a_wish_to_cancel_that_a_step_met_first_is_the_same_wish() -> None:
+    refused = Refused("order_cancelled", "a cancelled order stays cancelled")
+    assert cancel_order(PLACED, NONE_YET, refused) == CancelOrder(
+        order_id="o1", reason_code="cancel_requested", detail="a cancelled order stays cancelled"
+    )
+
+
+def test_what_was_refused_before_the_wish_came_stays_the_reason() -> None:
+    requested = OrderCancelRequested(order_id="o1", reason="too late")
+    refused = Refused("stock_insufficient", "2 of tea wanted, 1 available")
+    cancel = cancel_order(PLACED, Outcomes({OrderCancelRequested: requested}), refused)
+    assert cancel.reason_code == "stock_insufficient"
