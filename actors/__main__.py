@@ -7,8 +7,9 @@ import gc
 import os
 import signal
 import sys
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Callable, Coroutine, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
+from functools import partial
 from importlib import resources
 from pathlib import Path
 from typing import Any
@@ -18,20 +19,25 @@ import uvloop
 from actors import inventory, orders, payments, users
 from actors.health import health_port
 from actors.mesh._actor import Actor
-from actors.mesh._blueprint import Blueprint, consumers, draw, shapes
+from actors.mesh._blueprint import Blueprint, consumers, draw, shapes, view_name
 from actors.mesh._chaos import Chaos
 from actors.mesh._client import Client
+from actors.mesh._dead_letters import DeadLetters
+from actors.mesh._follow import Following
 from actors.mesh._log import configure_logging, get_logger
 from actors.mesh._pool import Pool, World
 from actors.mesh._ports import ReadModelStore
 from actors.mesh._principals import Signer, Verifier
 from actors.mesh._privacy import Privacy
+from actors.mesh._read import Views
+from actors.mesh._rebuild import rebuild
 from actors.mesh._relay import Relay
 from actors.mesh._settings import PoolSettings, ProvisionSettings, SettingsError, read_settings
-from actors.mesh._telemetry import TelemetrySettings, open_telemetry
+from actors.mesh._telemetry import Telemetry, TelemetrySettings, open_telemetry
 from actors.mesh.adapters.mongo import open_mongo_views
 from actors.mesh.adapters.nats import NatsBus, open_nats
 from actors.mesh.adapters.postgres.beside import provision_beside, views_schema
+from actors.mesh.adapters.postgres.connect import domain_dsn
 from actors.mesh.adapters.postgres.data_keys import open_postgres_data_keys
 from actors.mesh.adapters.postgres.provision import provision
 from actors.mesh.adapters.postgres.store import open_postgres
@@ -47,6 +53,7 @@ IN_MONGO = frozenset({"orders"})
 CARDS_SECONDS = 2.0
 """How long a card processor may take: with the questions after an unknown outcome this stays within a lease."""
 EXIT_USAGE = 64
+USAGE = f"usage: python -m actors {' | '.join(ACTORS)} | provision | rebuild <domain> <view>"
 EXIT_DEAD = 70
 EXIT_SETTINGS = 78
 
@@ -82,7 +89,7 @@ async def run_pool(blueprint: Blueprint, settings: PoolSettings) -> int:
 
 async def composed(blueprint: Blueprint, settings: PoolSettings, bus: NatsBus, opened: AsyncExitStack) -> Pool:
     """Open what a pool needs and put it together."""
-    clock, ids, name, dsn = SystemClock(), SystemIds(), blueprint.name, settings.postgres_url.reveal()
+    clock, ids, name, dsn = SystemClock(), SystemIds(), blueprint.name, own_dsn(blueprint, settings)
     telemetry = open_telemetry(
         TelemetrySettings(
             service=name, endpoint=settings.otlp_endpoint, mode=settings.traces, ratio=settings.trace_ratio
@@ -93,13 +100,7 @@ async def composed(blueprint: Blueprint, settings: PoolSettings, bus: NatsBus, o
     chaos = Chaos(settings.chaos or "", fired)
     relay = Relay(blueprint, bus, clock, telemetry, chaos)
     store = await opened.enter_async_context(open_postgres(dsn, name, appended=relay.appended))
-    keys = await opened.enter_async_context(open_postgres_data_keys(dsn))
-    privacy = Privacy(
-        keys,
-        master_key=settings.master_key.reveal(),
-        hmac_key=settings.hmac_key.reveal(),
-        now_ms=clock.now_ms,
-    )
+    privacy = await opened.enter_async_context(privacy_of(blueprint, settings))
     identity = Principal(subject=name, roles=("service",))
     signer = Signer(settings.signing_key.reveal(), settings.signing_issuer, clock)
     world = World(
@@ -118,6 +119,13 @@ async def composed(blueprint: Blueprint, settings: PoolSettings, bus: NatsBus, o
     return Pool(blueprint, world, relay)
 
 
+def own_dsn(blueprint: Blueprint, settings: PoolSettings) -> str:
+    """Return the address at which this domain's own role logs in."""
+    if settings.domain_password is None:
+        return settings.postgres_url.reveal()
+    return domain_dsn(settings.postgres_url.reveal(), blueprint.name, settings.domain_password.reveal())
+
+
 @asynccontextmanager
 async def views_of(blueprint: Blueprint, settings: PoolSettings) -> AsyncIterator[Mapping[str, ReadModelStore]]:
     """Open the stores of a domain's views and prepare them."""
@@ -128,7 +136,7 @@ async def views_of(blueprint: Blueprint, settings: PoolSettings) -> AsyncIterato
             mongo = open_mongo_views(settings.mongo_url.reveal(), f"mesh_{name}")
             stores["default"] = await opened.enter_async_context(mongo)
         else:
-            tables = open_postgres_views(settings.postgres_url.reveal(), views_schema(name))
+            tables = open_postgres_views(own_dsn(blueprint, settings), views_schema(name))
             stores["default"] = await opened.enter_async_context(tables)
         if shapes(blueprint, "redis"):
             hot = open_redis_views(settings.redis_url.reveal(), f"{name}:")
@@ -170,6 +178,40 @@ async def run_provision(settings: ProvisionSettings) -> int:
     return 0
 
 
+async def run_rebuild(blueprint: Blueprint, settings: PoolSettings, *, view: str) -> int:
+    """Make a view again from the first event on, beside the live one; pools go on meanwhile."""
+    clock, name = SystemClock(), blueprint.name
+    async with AsyncExitStack() as opened:
+        nats = open_nats(settings.nats_url.reveal(), name=f"{name}-rebuild", clock=clock, ids=SystemIds())
+        bus = await opened.enter_async_context(nats)
+        store = await opened.enter_async_context(open_postgres(own_dsn(blueprint, settings), name))
+        privacy = await opened.enter_async_context(privacy_of(blueprint, settings))
+        stores = await opened.enter_async_context(views_of(blueprint, settings))
+        following = Following(bus, Telemetry(name), DeadLetters(store.dead_letters, privacy, clock))
+        views = Views(blueprint, store.journal, stores, privacy)
+        projection = next(each for each in blueprint.actor.projections if view_name(each) == view)
+        events = await rebuild(following, views, projection, clock)
+    log.info("view rebuilt", domain=name, view=view, events=events)
+    return 0
+
+
+def views_named(domain: str) -> frozenset[str]:
+    """Return the names of a domain's views; none where there is no such domain."""
+    return frozenset(view_name(each) for each in ACTORS[domain].projections) if domain in ACTORS else frozenset()
+
+
+@asynccontextmanager
+async def privacy_of(blueprint: Blueprint, settings: PoolSettings) -> AsyncIterator[Privacy]:
+    """Open what seals and opens personal data."""
+    async with open_postgres_data_keys(own_dsn(blueprint, settings)) as keys:
+        yield Privacy(
+            keys,
+            master_key=settings.master_key.reveal(),
+            hmac_key=settings.hmac_key.reveal(),
+            now_ms=SystemClock().now_ms,
+        )
+
+
 def inline_sql(blueprint: Blueprint) -> list[tuple[str, str]]:
     """Read the files that make a domain's inline tables."""
     folder = resources.files(f"actors.{blueprint.name}")
@@ -180,15 +222,22 @@ def inline_sql(blueprint: Blueprint) -> list[tuple[str, str]]:
 
 def main(words: list[str]) -> int:
     """Run one process of the services; return its exit code."""
-    if len(words) != 1 or words[0] not in (*ACTORS, "provision"):
-        print(f"usage: python -m actors {' | '.join(ACTORS)} | provision", file=sys.stderr)  # noqa: T201
-        return EXIT_USAGE
-    name = words[0]
+    work: Callable[[Blueprint, PoolSettings], Coroutine[Any, Any, int]] = run_pool
+    match words:
+        case ["rebuild", domain, view] if view in views_named(domain):
+            name, work = domain, partial(run_rebuild, view=view)
+        case [domain] if domain in ACTORS:
+            name = domain
+        case ["provision"]:
+            name = "provision"
+        case _:
+            print(USAGE, file=sys.stderr)  # noqa: T201
+            return EXIT_USAGE
     configure_logging(name)
     try:
         if name == "provision":
             return uvloop.run(run_provision(read_settings(ProvisionSettings, os.environ)))
-        return uvloop.run(run_pool(draw(ACTORS[name]), read_settings(PoolSettings, os.environ)))
+        return uvloop.run(work(draw(ACTORS[name]), read_settings(PoolSettings, os.environ)))
     except SettingsError as error:
         print(error, file=sys.stderr)  # noqa: T201
         return EXIT_SETTINGS

@@ -4,17 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from msgspec import Struct
-
-from actors.mesh._client import Client
-from actors.mesh._principals import Signer
-from actors.mesh._settings import Secret, read_settings
-from actors.mesh._telemetry import Telemetry
-from actors.mesh.adapters.nats import open_nats
-from actors.mesh.adapters.world import SystemClock, SystemIds
+from actors.mesh.connect import connect, tool_settings
 from cli.shop import Shop
 from schemas.envelope import Envelope, derived_id
-from schemas.principal import Principal
 from schemas.users import RegisterCustomer
 
 CUSTOMERS = (("cust-ada", "Ada Byron", "ada@example.org"), ("cust-grace", "Grace Hopper", "grace@example.org"))
@@ -29,25 +21,12 @@ CATALOGUE = tuple(
 STOCK = 25
 
 
-class ToolSettings(Struct, frozen=True, kw_only=True):
-    """What a tool on this machine needs to speak to the mesh."""
-
-    nats_url: Secret[str]
-    signing_key: Secret[bytes]
-    signing_issuer: str
-
-
 async def register_customers(environment: Mapping[str, str]) -> None:
     """Register the demo customers, as a tool over NATS: over HTTP nobody can register yet."""
-    settings = read_settings(ToolSettings, environment)
-    clock, ids = SystemClock(), SystemIds()
-    async with open_nats(settings.nats_url.reveal(), name="seed", clock=clock, ids=ids) as bus:
-        signer = Signer(settings.signing_key.reveal(), settings.signing_issuer, clock)
-        tool = Principal(subject="seed", roles=("service",))
-        client = Client(bus, signer, tool, clock=clock, ids=ids, telemetry=Telemetry("seed"))
+    async with connect(tool_settings(environment), "seed") as mesh:
         for customer_id, name, email in CUSTOMERS:
             command = RegisterCustomer(customer_id=customer_id, name=name, email=email)
-            await client.ask(command, Envelope(command_id=derived_id("seed", customer_id)))
+            await mesh.ask(command, Envelope(command_id=derived_id("seed", customer_id)))
 
 
 async def stock_catalogue(warehouse: Shop) -> None:

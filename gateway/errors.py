@@ -10,7 +10,6 @@ the rest      500, told to the log and to nobody else
 from __future__ import annotations
 
 import math
-import re
 from http import HTTPStatus
 
 import msgspec
@@ -19,6 +18,7 @@ from litestar.exceptions import HTTPException
 from actors.mesh import Broken, Expired, Fault, Overloaded, Refused, TimedOut, Unavailable
 from actors.mesh._log import get_logger
 from gateway.answer import Answer
+from schemas.located import located
 
 PROBLEM_TYPE = "application/problem+json"
 RETRY_AFTER_SECONDS = 1
@@ -50,9 +50,6 @@ TITLES = {status.value: status.phrase for status in HTTPStatus}
 DETAIL_CHARACTERS_MAX = 400
 """A detail may quote what was sent, such as the name of a field nobody knows, and that may be 64 KB."""
 
-PATH = re.compile(r" - at `\$(.*)`$")
-FIELD = re.compile(r"(?:missing required|contains unknown) field `([^`]{1,64})`")
-STEP = re.compile(r"\.([^.\[]+)|\[(\d+|\.\.\.)\]")
 
 logger = get_logger()
 
@@ -142,19 +139,3 @@ def body_problem(error: Exception) -> HttpProblem:
     if isinstance(error, msgspec.DecodeError):
         return HttpProblem(400, "body_malformed", str(error))
     return HttpProblem(400, "body_malformed", "the body is no UTF-8 JSON")
-
-
-def located(message: str) -> tuple[str, str]:
-    """Split msgspec's message: `Expected ... - at `$.lines[0].quantity`` is about `/lines/0/quantity`."""
-    found = PATH.search(message)
-    detail = message[: found.start()] if found else message
-    steps = [name or index for name, index in STEP.findall(found.group(1))] if found else []
-    field = FIELD.search(detail)
-    if field:
-        steps.append(field.group(1))
-    return detail, "".join(f"/{escaped(step)}" for step in steps)
-
-
-def escaped(step: str) -> str:
-    """Return a name as a step of a JSON pointer."""
-    return step.replace("~", "~0").replace("/", "~1")

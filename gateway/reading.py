@@ -11,8 +11,9 @@ from urllib.parse import parse_qsl
 import msgspec
 
 from actors.mesh import Refused
-from gateway.errors import HttpProblem, body_problem, escaped
+from gateway.errors import HttpProblem, body_problem
 from gateway.routes import Route
+from schemas.located import escaped
 from schemas.message import Command, Message, key_field, owner_field
 from schemas.principal import Principal, confined
 

@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 from actors.mesh._actor import Key, States
 from actors.mesh._blueprint import Bound
 from actors.mesh._commit import Asked, Deciding, events_by_key, written
-from actors.mesh._errors import Broken, Overloaded, Refused
+from actors.mesh._errors import Broken, Expired, Overloaded, Refused
 from actors.mesh._ports import (
     AlreadyDone,
     Appended,
@@ -110,7 +110,7 @@ async def decide_alone(here: Deciding, asked: Asked, keys: tuple[Key, ...]) -> D
             if outcome is not None:
                 return outcome
             if not in_turn:
-                await asyncio.sleep(here.ids.jitter() * 0.002)
+                await here.clock.sleep(here.ids.jitter() * 0.002)
     raise Overloaded("too many others write here", retry_after_seconds=1)
 
 
@@ -153,14 +153,25 @@ async def attempt_once(
         if stale(here, versions, confirmation.versions):
             return None
     commit = await written(here, asked, keys, versions, events)
+    refuse_if_late(here, asked.envelope)
     here.chaos.point(f"append.before.{wire_name(type(asked.command))}")
     with here.telemetry.span("append"):
         answer = await here.journal.append(commit, in_turn=in_turn)
     here.chaos.point(f"append.after.{wire_name(type(asked.command))}")
+    if isinstance(answer, Appended):
+        here.states.fold(answer.versions, events_by_key(here, events))
+        return Decided(commit.reply, repeated=False)
+    return lost(here, asked, names, answer)
+
+
+def lost(
+    here: Deciding,
+    asked: Asked,
+    names: Sequence[str],
+    answer: AlreadyDone | Conflict | Contended | Taken | Rejected,
+) -> Decided | None:
+    """Return what becomes of a command whose commit was not written: None where it is to be decided again."""
     match answer:
-        case Appended(versions=now):
-            here.states.fold(now, events_by_key(here, events))
-            return Decided(commit.reply, repeated=False)
         case AlreadyDone(remembered=remembered):
             here.states.forget(names)
             return repeat(asked.envelope, asked.fingerprint, remembered)
@@ -171,6 +182,12 @@ async def attempt_once(
         case Rejected(reason=reason):
             here.states.forget(names)
             raise Broken(f"the database refused what was decided: {reason}")
+
+
+def refuse_if_late(here: Deciding, envelope: Envelope) -> None:
+    """Write nothing past the deadline: a saga takes a command that was not answered by then for not executed."""
+    if envelope.deadline_ms and envelope.deadline_ms <= here.clock.now_ms():
+        raise Expired("the deadline passed before the decision could be written")
 
 
 def run(asked: Asked, keys: tuple[Key, ...], states: Mapping[str, Any]) -> list[Event]:

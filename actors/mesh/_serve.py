@@ -15,6 +15,7 @@ from actors.mesh._ports import Received
 from actors.mesh._read import Reader, Views
 from actors.mesh._telemetry import INHERIT, Span, SpanKind, Telemetry, parse_traceparent
 from schemas.envelope import ERROR, REPEATED, Envelope, read_envelope
+from schemas.located import located
 from schemas.message import Message, Refusal, owner_field
 from schemas.principal import Principal, allows, confined, permission
 
@@ -120,15 +121,10 @@ def decoded(decode: Callable[[bytes], Any], body: bytes) -> Any:
     try:
         return decode(body)
     except msgspec.ValidationError as error:
-        detail, _, path = str(error).partition(" - at `")
-        raise Refused("message_invalid", detail, kind="invalid", pointer=pointer_of(path.rstrip("`"))) from None
+        detail, pointer = located(str(error))
+        raise Refused("message_invalid", detail, kind="invalid", pointer=pointer) from None
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise Refused("message_malformed", str(error)[:200], kind="invalid") from None
-
-
-def pointer_of(path: str) -> str:
-    """Return the JSON pointer (RFC 6901) of msgspec's path: `/lines/0/quantity` for `$.lines[0].quantity`."""
-    return path.removeprefix("$").replace("[", ".").replace("]", "").replace(".", "/")
 
 
 def authorise(principal: Principal, message: Message) -> None:

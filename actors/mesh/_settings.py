@@ -14,6 +14,7 @@ VARIABLES: dict[str, str] = {
     "MESH_NATS_URL": "Where NATS is; user and password may be part of it.",
     "MESH_POSTGRES_URL": "Where the journals are. Pools need no superuser in production.",
     "MESH_DOMAIN_PASSWORDS": 'What each domain logs into PostgreSQL with: JSON {"orders": password}, for provision.',
+    "MESH_DOMAIN_PASSWORD": "What this pool logs into PostgreSQL with, as its own role; else the URL names the role.",
     "MESH_REDIS_URL": "Where Redis or Valkey is: caches, inboxes, throttles.",
     "MESH_MONGO_URL": "Where MongoDB is; without it the views of orders are kept in PostgreSQL.",
     "MESH_CARDS_URL": "Where the card processor is; payments need it.",
@@ -46,6 +47,7 @@ VARIABLES: dict[str, str] = {
     "MESH_POSTGRES_BIN": "The folder of a PostgreSQL to use instead of the packaged one.",
     "MESH_VALKEY_SERVER": "A valkey-server or redis-server binary to use instead of the packaged one.",
     "MESH_MONGO_BUILD": "A folder with a build of the MongoDB-compatible store.",
+    "MESH_PYTHON": "The Python that the `just` wrapper makes its environment with.",
     "MESH_DOWNLOAD_PYTHON": "Whether the `just` wrapper may download a Python (1).",
 }
 """Every variable of the house, with what it is for: one that is not here is a typo. The documentation prints this."""
@@ -106,6 +108,7 @@ class PoolSettings(msgspec.Struct, frozen=True, kw_only=True):
     signing_key: Secret[Key]
     signing_issuer: str
     verify_keys: Mapping[str, Key]
+    domain_password: Secret[str] | None = None
     mongo_url: Secret[str] | None = None
     cards_url: str | None = None
     otlp_endpoint: str | None = None

@@ -9,7 +9,6 @@ from typing import Literal
 
 import msgspec
 
-from actors.mesh.adapters.postgres.connect import domain_dsn
 from infra.local.failures import NotReady
 from infra.local.parts import Part
 from infra.local.plan import Plan
@@ -53,8 +52,7 @@ def _provision(plan: Plan) -> Service:
 def _pool(domain: str) -> Callable[[Plan], Service]:
     def pool(plan: Plan) -> Service:
         health = free_ports(1)[0]
-        url = domain_dsn(plan.postgres_url, domain, plan.secrets.domain_passwords[domain])
-        own = {"MESH_HEALTH_PORT": str(health), "MESH_POSTGRES_URL": url}
+        own = {"MESH_HEALTH_PORT": str(health), "MESH_DOMAIN_PASSWORD": plan.secrets.domain_passwords[domain]}
         own |= _crypto(plan) | _signing(plan, domain)
         return _python(domain, "actors", domain, ready=f"http://{LOOPBACK}:{health}/readyz", environment=own, stage=2)
 

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import asyncpg
 
 from actors.mesh.adapters.postgres.connect import role_of, schema_of
-from actors.mesh.adapters.postgres.data_keys import SCHEMA, open_postgres_data_keys
+from actors.mesh.adapters.postgres.data_keys import open_postgres_data_keys
 
 CONNECT_SECONDS = 10.0
 PROVISION_SECONDS = 60.0
@@ -19,12 +19,9 @@ def views_schema(domain: str) -> str:
 
 
 async def provision_beside(admin_dsn: str, domains: Sequence[str]) -> None:
-    """Make the schemas where they are not there, and let each domain's role at what it needs of them.
-
-    A role owns its views (it makes and drops them) and may read and add data keys; destroying one is an update.
-    """
+    """Make the schemas where they are not there; the domains' roles must be. A role makes and drops its own views."""
     async with open_postgres_data_keys(admin_dsn) as keys:
-        await keys.prepare()
+        await keys.prepare(domains)
     connection = await asyncpg.connect(admin_dsn, timeout=CONNECT_SECONDS, command_timeout=PROVISION_SECONDS)
     try:
         async with connection.transaction():
@@ -33,7 +30,5 @@ async def provision_beside(admin_dsn: str, domains: Sequence[str]) -> None:
                 role, views = f'"{role_of(domain)}"', schema_of(views_schema(domain))
                 await connection.execute(f"CREATE SCHEMA IF NOT EXISTS {views}")
                 await connection.execute(f"GRANT USAGE, CREATE ON SCHEMA {views} TO {role}")
-                await connection.execute(f"GRANT USAGE ON SCHEMA {SCHEMA} TO {role}")
-                await connection.execute(f"GRANT SELECT, INSERT, UPDATE ON {SCHEMA}.data_keys TO {role}")
     finally:
         await connection.close()
