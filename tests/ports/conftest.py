@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator
 
 import pytest
 
+from actors.mesh._ports import Journal
 from infra.local.endpoints import Endpoints
 from tests.ports.stores import Stores
 
@@ -24,3 +25,14 @@ def endpoints(request: pytest.FixtureRequest) -> Endpoints | None:
 async def stores(endpoints: Endpoints | None) -> AsyncIterator[Stores]:
     async with Stores(endpoints) as opened:
         yield opened
+
+
+@pytest.fixture
+async def journal(stores: Stores) -> Journal:
+    return (await stores.open()).journal
+
+
+@pytest.fixture
+async def other(stores: Stores) -> Journal:
+    """Another process's journal over the same truth."""
+    return (await stores.open()).journal

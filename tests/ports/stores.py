@@ -8,7 +8,7 @@ from contextlib import AsyncExitStack
 from types import TracebackType
 from typing import Self
 
-from actors.mesh._ports import Commit, NewEvent, Part, Store
+from actors.mesh._ports import Commit, Journal, NewEvent, Part, Store
 from actors.mesh.adapters.memory.store import memory_store
 from actors.mesh.adapters.memory.truth import InlineTable, MemoryTruth
 from actors.mesh.adapters.postgres.connect import domain_dsn
@@ -112,3 +112,8 @@ def commit(
 def part(key: str, expected: int, *bodies: bytes) -> Part:
     """What a commit adds to one key: an event a body."""
     return Part(key, expected, [NewEvent("payment_moved", body) for body in bodies])
+
+
+async def bodies(journal: Journal, key: str) -> list[bytes]:
+    """What the events of a key say."""
+    return [event.body for event in (await journal.load([key]))[key].events]

@@ -8,48 +8,18 @@ from collections.abc import Sequence
 
 import pytest
 
-from actors.mesh._errors import Overloaded
 from actors.mesh._ports import (
     AlreadyDone,
     Appended,
     Commit,
     Conflict,
-    Contended,
     Journal,
     NewEvent,
     Part,
-    Rejected,
     Remembered,
     Snapshot,
-    Taken,
 )
-from tests.ports.stores import Stores, commit, part
-
-CALM_SECONDS = 0.2
-TURN_SECONDS = 5.0
-
-
-@pytest.fixture
-async def journal(stores: Stores) -> Journal:
-    return (await stores.open()).journal
-
-
-@pytest.fixture
-async def other(stores: Stores) -> Journal:
-    """Another process's journal over the same truth."""
-    return (await stores.open()).journal
-
-
-def claim(value: str, key: str, **more: object) -> dict[str, object]:
-    return {"scope": "users.email", "value": value, "key": key, **more}
-
-
-def posting(tx: str, amount: object) -> dict[str, object]:
-    return {"tx": tx, "account": "cash", "currency": "EUR", "amount": amount}
-
-
-async def bodies(journal: Journal, key: str) -> list[bytes]:
-    return [event.body for event in (await journal.load([key]))[key].events]
+from tests.ports.stores import Stores, bodies, commit, part
 
 
 async def test_what_is_appended_can_be_loaded(journal: Journal) -> None:
@@ -180,87 +150,6 @@ async def test_decisions_on_one_another_ride_in_one_statement(journal: Journal) 
     assert await asyncio.gather(*chain) == [Appended({"payment/1": version + 1}) for version in range(50)]
 
 
-async def test_a_unique_value_has_one_holder(journal: Journal, other: Journal) -> None:
-    first = commit(part("user/1", 0, b"1"), inlines={"claims": [claim("a@b", "user/1")]})
-    assert isinstance(await journal.append(first), Appended)
-    second = commit(part("user/2", 0, b"1"), inlines={"claims": [claim("a@b", "user/2")]})
-    assert await other.append(second) == Taken("users.email", "a@b")
-    assert await bodies(journal, "user/2") == []
-
-
-async def test_a_unique_value_given_back_can_be_taken_again(journal: Journal) -> None:
-    await journal.append(commit(inlines={"claims": [claim("a@b", "user/1")]}))
-    moved = commit(inlines={"claims": [claim("a@b", "user/1", free=True), claim("c@d", "user/1")]})
-    assert isinstance(await journal.append(moved), Appended)
-    assert isinstance(await journal.append(commit(inlines={"claims": [claim("a@b", "user/2")]})), Appended)
-    assert await journal.inline_rows("claims", {"scope": "users.email", "value": "c@d"}, 10) == [claim("c@d", "user/1")]
-
-
-async def test_nobody_gives_back_what_another_holds(journal: Journal) -> None:
-    await journal.append(commit(inlines={"claims": [claim("a@b", "user/1")]}))
-    stolen = commit(inlines={"claims": [claim("a@b", "user/2", free=True), claim("a@b", "user/2")]})
-    assert await journal.append(stolen) == Taken("users.email", "a@b")
-
-
-async def test_two_who_swap_unique_values_do_not_wait_for_each_other(journal: Journal, other: Journal) -> None:
-    for number in range(10):
-        a, b = f"a{number}", f"b{number}"
-        await journal.append(commit(inlines={"claims": [claim(a, "user/1"), claim(b, "user/2")]}))
-        there = commit(inlines={"claims": [claim(a, "user/1", free=True), claim(b, "user/1")]})
-        back = commit(inlines={"claims": [claim(b, "user/2", free=True), claim(a, "user/2")]})
-        answers = await asyncio.gather(journal.append(there), other.append(back))
-        assert {type(answer) for answer in answers} <= {Appended, Taken}
-
-
-async def test_a_commit_the_database_refuses_harms_no_neighbour(journal: Journal) -> None:
-    def paid(number: int, *amounts: object) -> Commit:
-        rows = [posting(f"tx{number}", amount) for amount in amounts]
-        return commit(part(f"payment/{number}", 0, b"1"), inlines={"ledger": rows})
-
-    wanted = [paid(number, 5, -5 if number % 7 else -4) for number in range(40)]
-    wanted.append(paid(99, "many", "few"))
-    answers = await asyncio.gather(*(journal.append(one) for one in wanted))
-    for number, answer in enumerate(answers[:40]):
-        assert isinstance(answer, Appended if number % 7 else Rejected)
-    assert isinstance(answers[40], Rejected)
-    assert await bodies(journal, "payment/7") == []
-    assert await bodies(journal, "payment/8") == [b"1"]
-    assert len(await journal.inline_rows("ledger", {"account": "cash"}, 1000)) == 2 * 34
-    assert await journal.inline_rows("ledger", {"tx": "tx8", "amount": 5}, 10) == [posting("tx8", 5)]
-
-
-async def test_a_refused_commit_may_be_sent_again_with_better_rows(journal: Journal) -> None:
-    bad = commit(part("payment/1", 0, b"1"), inlines={"ledger": [posting("tx", 5)]})
-    assert isinstance(await journal.append(bad), Rejected)
-    good = bad._replace(inlines={"ledger": [posting("tx", 5), posting("tx", -5)]})
-    assert isinstance(await journal.append(good), Appended)
-
-
-@pytest.mark.parametrize(
-    "wrong",
-    [
-        commit(command_id="not a uuid"),
-        commit(command_id=str(uuid.UUID(int=2**127 + 10)).upper().replace("8", "A", 1)),
-        commit(part("payment/\0", 0, b"1")),
-        commit(part("payment/\ud800", 0, b"1")),
-        commit(part("payment/1", -1, b"1")),
-        commit(part("payment/1", 0, b"1"), part("payment/1", 1, b"2")),
-        commit(inlines={"ledger": [posting("t\0x", 0)]}),
-        commit(inlines={"no_such_table": [{"a": 1}]}),
-        commit(inlines={"ledger": [{"tx": object()}]}),
-        commit(inlines={"claims": [{"scope": "users.email"}]}),
-    ],
-    ids=[
-        *("no uuid", "capitals", "nul in a key", "surrogate", "negative version", "key twice", "nul in a row"),
-        *("unknown table", "no json", "half a claim"),
-    ],
-)
-async def test_what_can_never_be_written_is_rejected_alone(journal: Journal, wrong: Commit) -> None:
-    answers = await asyncio.gather(journal.append(wrong), journal.append(commit(part("payment/9", 0, b"1"))))
-    assert isinstance(answers[0], Rejected)
-    assert isinstance(answers[1], Appended)
-
-
 async def test_bodies_and_replies_are_any_bytes(journal: Journal) -> None:
     every = bytes(range(256))
     written = commit(part("payment/1", 0, every), reply=every)
@@ -320,12 +209,6 @@ async def test_events_come_in_pages(journal: Journal) -> None:
     assert [event.version for event in await journal.events("payment/1", 3, 10)] == [4, 5]
 
 
-async def test_rows_are_read_only_of_inline_tables(journal: Journal) -> None:
-    for table in ("commands", 'ledger" --', "nothing"):
-        with pytest.raises(ValueError, match="inline table"):
-            await journal.inline_rows(table, {}, 1)
-
-
 async def test_the_relay_hears_of_commits_in_their_order(stores: Stores) -> None:
     heard: list[str] = []
 
@@ -337,67 +220,6 @@ async def test_the_relay_hears_of_commits_in_their_order(stores: Stores) -> None
     lost = commit(part("payment/1", 0, b"lost"))
     await asyncio.gather(*(journal.append(one) for one in (*chain, lost)))
     assert heard == [one.command_id for one in chain]
-
-
-async def test_who_does_not_hold_the_turn_is_told_to_wait(journal: Journal, other: Journal) -> None:
-    async with journal.turn(["payment/2", "payment/1"], timeout_seconds=TURN_SECONDS):
-        polite = commit(part("payment/1", 0, b"polite"), part("payment/3", 0, b"polite"))
-        answers = await asyncio.gather(other.append(polite), other.append(commit(part("payment/4", 0, b"1"))))
-        assert answers[0] == Contended(["payment/1"])
-        assert isinstance(answers[1], Appended)
-        assert isinstance(await journal.append(polite), Contended)
-        assert isinstance(await journal.append(commit(part("payment/1", 0, b"1")), in_turn=True), Appended)
-    assert await bodies(other, "payment/3") == []
-    assert isinstance(await other.append(commit(part("payment/1", 1, b"2"))), Appended)
-
-
-async def test_who_holds_the_turn_is_not_troubled_by_those_who_do_not(journal: Journal) -> None:
-    async with journal.turn(["payment/1"], timeout_seconds=TURN_SECONDS):
-        answers = await asyncio.gather(
-            journal.append(commit(part("payment/1", 0, b"polite"))),
-            journal.append(commit(part("payment/1", 0, b"in turn")), in_turn=True),
-        )
-    assert [type(answer) for answer in answers] == [Contended, Appended]
-
-
-async def test_turns_are_taken_one_after_another(journal: Journal, other: Journal) -> None:
-    async def add(by: Journal) -> None:
-        async with by.turn(["payment/1", "payment/2"], timeout_seconds=30):
-            version = (await by.load(["payment/1"]))["payment/1"].version
-            answer = await by.append(commit(part("payment/1", version, b"1")), in_turn=True)
-            assert isinstance(answer, Appended)
-
-    await asyncio.gather(*(add((journal, other)[number % 2]) for number in range(12)))
-    assert len(await bodies(journal, "payment/1")) == 12
-
-
-async def test_a_turn_that_does_not_come_in_time_is_an_overload(journal: Journal, other: Journal) -> None:
-    async with journal.turn(["payment/1"], timeout_seconds=TURN_SECONDS):
-        with pytest.raises(Overloaded):
-            async with other.turn(["payment/0", "payment/1"], timeout_seconds=CALM_SECONDS):
-                raise AssertionError("it is somebody else's turn")
-        async with other.turn(["payment/0"], timeout_seconds=TURN_SECONDS):
-            pass  # what was taken on the way was given back
-
-
-async def test_a_turn_ends_with_the_task_that_holds_or_awaits_it(journal: Journal, other: Journal) -> None:
-    held = asyncio.Event()
-
-    async def hold(by: Journal) -> None:
-        async with by.turn(["payment/1"], timeout_seconds=TURN_SECONDS):
-            held.set()
-            await asyncio.Event().wait()
-
-    holder = asyncio.create_task(hold(journal))
-    await held.wait()
-    waiter = asyncio.create_task(hold(other))
-    assert isinstance(await other.append(commit(part("payment/1", 0, b"1"))), Contended)
-    waiter.cancel()
-    holder.cancel()
-    await asyncio.gather(holder, waiter, return_exceptions=True)
-    async with other.turn(["payment/1"], timeout_seconds=TURN_SECONDS):
-        pass
-    assert isinstance(await other.append(commit(part("payment/1", 0, b"1"))), Appended)
 
 
 @pytest.mark.parametrize("endpoints", ["postgres"], indirect=True)
