@@ -24,7 +24,7 @@ from schemas.payments import (
 from schemas.values import Line
 
 STOPPED_CODES = (wire_name(OrderCancelRequested), "order_cancelled")
-"""The customer's wish may be heard as the event that stops the saga, or first as the refusal of the order's own step."""
+"""The customer's wish may be heard as the event that stops the saga, or first as a refusal of its own step."""
 
 # An order has one reservation and one payment, so both go by the order's id: a repeated step names the same ones.
 
