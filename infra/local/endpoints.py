@@ -19,6 +19,7 @@ class Endpoints(msgspec.Struct, frozen=True):
     redis: str
     traces: str
     tokens: dict[str, str]
+    cards: str = ""
 
 
 def read_endpoints(folder: Path) -> Endpoints | None:

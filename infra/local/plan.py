@@ -64,4 +64,5 @@ class Plan:
             redis=self.redis_url,
             traces=self.http_url("traces") if "collector" in self.services else "",
             tokens={person.name.lower(): token for token, person in self.secrets.tokens.items()},
+            cards=self.http_url("cards") if "cards" in self.services else "",
         )
