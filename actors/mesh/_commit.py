@@ -78,6 +78,8 @@ async def written(
                 ],
             )
         )
+    if parts:  # what was only read must not have changed either: two that read crosswise would both be written
+        parts += [Part(key, version, ()) for key, version in versions.items() if key not in by_key]
     first = str(keys[0])
     reply = msgspec.json.encode(Accepted(entity_id=keys[0].id, version=versions[first] + len(by_key.get(first, ()))))
     return Commit(

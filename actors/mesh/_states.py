@@ -47,7 +47,9 @@ class StateCache:
     def fold(self, versions: Mapping[str, int], events: Mapping[str, Iterable[Event]]) -> None:
         """Take in what has just been written on top of the states it was decided on."""
         for key, written in events.items():
-            _, state = self._states.get(key, (0, None))
+            if key not in self._states:
+                continue  # it made room for others meanwhile; folded on nothing it would be another state
+            _, state = self._states[key]
             evolve = self._blueprint.aggregates[key.partition("/")[0]].evolve
             for event in written:
                 state = evolve(state, event)

@@ -107,7 +107,9 @@ class MemoryMesh:
         """Start one more pool of a domain, in a process of its own; `kill` ends it."""
         chaos = chaos or self._chaos
         process, telemetry = Process(blueprint.name), self.telemetry(blueprint.name)
-        bus: Bus = WeatherBus(self.bus, self.clock, self._weather) if self._weather else self.bus
+        bus: Bus = self.bus
+        if self._weather is not None:
+            bus = WeatherBus(self.bus, self.clock, self._weather)
         relay = Relay(blueprint, bus, self.clock, telemetry, chaos)
         store = memory_store(self.truth, blueprint.name, self.clock, relay.appended)
         world = World(
