@@ -11,7 +11,7 @@ from typing import Any, NamedTuple, Protocol, overload
 import msgspec
 from typing_extensions import TypeVar
 
-from actors.mesh._errors import Broken, Expired, MeshError, Refused, fault, refused
+from actors.mesh._errors import Broken, Expired, MeshError, Refused, Unavailable, fault, refused
 from actors.mesh._ports import Bus, BusReply, Clock, Ids, Received, Subscription
 from actors.mesh._telemetry import SpanKind, Telemetry, traceparent
 from schemas.envelope import ERROR, REPEATED, Envelope
@@ -23,6 +23,11 @@ R = TypeVar("R")
 ASK_TIMEOUT_SECONDS = 5.0
 """How long an asker waits who names no deadline."""
 PROBE_TIMEOUT_SECONDS = 1.0
+AT_THE_DOOR = frozenset({
+    "envelope_invalid", "message_invalid", "message_malformed", "message_unknown",
+    "permission_missing", "principal_expired", "principal_invalid", "principal_missing",
+})  # fmt: skip
+"""What a pool refuses before any rule is asked."""
 IN_SUBJECT = re.compile(ID_PATTERN)
 
 
@@ -105,6 +110,19 @@ class Client:
             if (error := reply_error(reply)) is not None:
                 raise error
         return RawReply(reply.body, REPEATED in reply.headers)
+
+    async def tell(self, command: Command[Any], envelope: Envelope) -> None:
+        """Send a command of the mesh's own making; raise `Refused` only where a rule of the domain says no.
+
+        What its door refuses (a body it cannot read, a principal it does not trust) is the trouble of a deployment
+        under way: `Unavailable`, to be tried again, because nothing that has begun may be given up for it.
+        """
+        try:
+            await self.ask_raw(command, envelope)
+        except Refused as refusal:
+            if refusal.code in AT_THE_DOOR:
+                raise Unavailable(f"turned away at the door: {refusal}") from None
+            raise
 
     def envelope(self, given: Envelope | None = None, on_behalf_of: str = "") -> Envelope:
         """Return an envelope with what is missing filled in: id, times, the identity's signature."""

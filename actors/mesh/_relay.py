@@ -181,11 +181,14 @@ class Relay:
             by_key: dict[str, list[Unpublished]] = {}
             for row in rows:
                 by_key.setdefault(row.key, []).append(row)
-            await asyncio.gather(*(self._sweep_key(of_key) for of_key in by_key.values()))
-            await self._outbox.clear(
-                [(row.key, row.first_version) for row in rows], BrokerMark(self._born, self._last_sequence)
-            )
-            swept += len(rows)
+            found = await asyncio.gather(*map(self._sweep_key, by_key.values()), return_exceptions=True)
+            failed = {key: error for key, error in zip(by_key, found, strict=True) if error is not None}
+            done = [(row.key, row.first_version) for row in rows if row.key not in failed]
+            await self._outbox.clear(done, BrokerMark(self._born, self._last_sequence))
+            swept += len(done)
+            if failed:  # they stay for the next time, and keep nobody else from being published
+                log.warning("sweeping failed", keys=len(failed), error=repr(next(iter(failed.values()))))
+                break
         if self._held:
             self._held &= await self._outbox.waiting(sorted(self._held))
         return swept
@@ -202,12 +205,11 @@ class Relay:
 
     async def repair(self) -> int:
         """Put back into the outbox what the broker no longer has; return how many commits that were."""
-        state, known = await self._state(), await self._outbox.mark()
-        self._born = state.born
-        if known is not None and known.born == state.born and state.last_sequence >= known.last_sequence:
-            return 0
-        self._last_sequence = state.last_sequence
-        lost = await self._outbox.put_back(self._stored_versions(), BrokerMark(state.born, state.last_sequence))
+        state, known, lost = await self._state(), await self._outbox.mark(), 0
+        if known is None or known.born != state.born or state.last_sequence < known.last_sequence:
+            lost = await self._outbox.put_back(self._stored_versions(), BrokerMark(state.born, state.last_sequence))
+        if self._born != state.born:  # only now: until it is mended, what is cleared must not be marked as of this one
+            self._born, self._last_sequence = state.born, state.last_sequence
         if lost:
             log.warning("the broker had lost events", stream=self._blueprint.stream.name, commits=lost)
         return lost

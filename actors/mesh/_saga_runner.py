@@ -162,7 +162,7 @@ class SagaRunner:
                 command = await self._command(saga, state, send)
                 self._chaos.point(f"saga.{send.direction}.before.{name}")
                 filled = self._client.envelope(envelope, on_behalf_of=state.origin.person)
-                await self._client.ask_raw(command, filled)
+                await self._client.tell(command, filled)
                 self._chaos.point(f"saga.{send.direction}.after.{name}")
             except (Refused, Fault) as error:
                 return error

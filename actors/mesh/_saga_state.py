@@ -43,6 +43,7 @@ class StepState(msgspec.Struct, kw_only=True, omit_defaults=True):
     sends: int = 0
     first_sent_ms: int = 0
     last_deadline_ms: int = 0
+    doubted_until_ms: int = 0
     doubt: bool = False
     undone: bool = False
 
@@ -176,6 +177,7 @@ def note_sent(state: SagaState, send: Send, now_ms: int, deadline_ms: int) -> No
     mine.status, mine.doubt = "sent", True
     mine.sends += 1
     mine.first_sent_ms = mine.first_sent_ms or now_ms
+    mine.doubted_until_ms = mine.last_deadline_ms  # that of the latest copy of which nothing was heard
     mine.last_deadline_ms = deadline_ms
 
 
@@ -204,8 +206,10 @@ def absorb_refusal(saga: Saga[Any], state: SagaState, send: Send, refusal: Refus
     if send.direction != "do" or saga.past_pivot(send.step):
         return try_later(state, now_ms)
     mine = state.steps[send.step]
-    if saga.steps[send.step].pivot and mine.sends > 1 and now_ms < mine.last_deadline_ms + SETTLE_MS:
-        state.next_try_ms = mine.last_deadline_ms + SETTLE_MS  # an earlier copy may still be on its way: ask once more
+    mine.last_deadline_ms = mine.doubted_until_ms  # this copy was answered; what is in doubt are the earlier ones
+    settled_ms = mine.doubted_until_ms + SETTLE_MS
+    if saga.steps[send.step].pivot and mine.doubted_until_ms and now_ms < settled_ms:
+        state.next_try_ms = settled_ms  # an earlier copy may still be on its way: ask once more when it cannot be
         return None
     mine.doubt = mine.sends > 1
     mine.status = "refused"
@@ -216,8 +220,10 @@ def absorb_refusal(saga: Saga[Any], state: SagaState, send: Send, refusal: Refus
 
 def absorb_fault(state: SagaState, send: Send, fault: Fault, now_ms: int) -> None:
     """The world failed: tried again, never undone for that alone."""
-    if send.direction == "do" and not fault.executed and state.steps[send.step].sends == 1:
-        state.steps[send.step].doubt = False
+    if send.direction == "do" and not fault.executed:
+        mine = state.steps[send.step]
+        mine.last_deadline_ms = mine.doubted_until_ms  # this copy did nothing; an earlier one may have
+        mine.doubt = mine.doubt and mine.sends > 1
     try_later(state, now_ms)
 
 
