@@ -185,8 +185,7 @@ class Pool:
     async def drain(self) -> None:
         """Take nothing more, finish what was taken, publish what was written."""
         self.started = False
-        for subscription in (*self._subscriptions, *self._readers):
-            await subscription.stop()
+        await asyncio.gather(*(subscription.stop() for subscription in (*self._subscriptions, *self._readers)))
         if self._in_flight:
             await asyncio.wait(tuple(self._in_flight), timeout=DRAIN_SECONDS)
         for task in self._beside:
