@@ -17,6 +17,8 @@ COMMANDS = MappingProxyType(
         "up": ("cli.up:run", "Start the whole platform on this machine, until Ctrl-C."),
         "reset": ("cli.up:reset", "Wipe the data of this machine, after asking."),
         "demo": ("cli.demo:run", "Place orders on a platform of its own and show what happens."),
+        "provision": ("cli.services:provision", "Make schemas, roles, streams and consumers where they are not."),
+        "rebuild": ("cli.services:rebuild", "Make a view again from the first event on."),
         "trace": ("cli.trace:run", "Draw what happened to an order, or in a trace."),
     }
 )
