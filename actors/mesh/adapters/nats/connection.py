@@ -92,6 +92,7 @@ class Connection:
         self._look = asyncio.Event()
         self._denied: list[str] = []
         self._healthy = False
+        self._closing = False
         self._misses = 0
         self._slow_turns = 0
         self._away_since: float | None = None
@@ -158,6 +159,7 @@ class Connection:
 
     async def close(self) -> None:
         """End it for good. Subscriptions are stopped before, by who made them."""
+        self._closing = True
         self._healthy = False
         if self._watching is not None:
             self._watching.cancel()
@@ -182,7 +184,8 @@ class Connection:
     def _calls(self) -> Calls:
         def disconnected() -> None:
             self._healthy = False
-            self._notices.tell("disconnected", self._role)
+            if not self._closing:
+                self._notices.tell("disconnected", self._role)
 
         def reconnected() -> None:
             self._notices.tell("reconnected", self._role)
