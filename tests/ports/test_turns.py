@@ -30,7 +30,10 @@ async def test_who_does_not_hold_the_turn_is_told_to_wait(journal: Journal, othe
     assert isinstance(await other.append(commit(part("payment/1", 1, b"2"))), Appended)
 
 
-async def test_who_holds_the_turn_is_not_troubled_by_those_who_do_not(journal: Journal) -> None:
+@pytest.mark.parametrize("lately_lost", [False, True])
+async def test_who_holds_the_turn_is_not_troubled_by_those_who_do_not(journal: Journal, lately_lost: bool) -> None:
+    if lately_lost:  # a journal that has lost looks before it writes the next time
+        assert isinstance(await journal.append(commit(part("payment/9", 7, b"lost"))), Conflict)
     async with journal.turn(["payment/1"], timeout_seconds=TURN_SECONDS):
         answers = await asyncio.gather(
             journal.append(commit(part("payment/1", 0, b"polite"))),

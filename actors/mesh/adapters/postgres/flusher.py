@@ -115,7 +115,9 @@ class Flusher:
                 continue
             self._in_flight = self._queue.take()
             try:
-                await self._write(self._connection, self._in_flight, set())
+                doomed: set[str] = set()
+                batch = _without(self._in_flight, _held(self._in_flight), doomed)
+                await self._write(self._connection, batch, doomed)
             except AGAIN:
                 self._queue.put_back(self._in_flight, unknown=False)
             except LOST:  # ask again; what was committed answers "already done"
@@ -177,6 +179,13 @@ class Flusher:
         middle = len(batch) // 2
         await self._write(connection, batch[:middle], doomed)
         await self._write(connection, batch[middle:], doomed)
+
+
+def _held(batch: Sequence[Waiting]) -> frozenset[str]:
+    """Return the keys of those who hold the turn: a look must not count who waits for it as written before them."""
+    if any(waiting.unknown for waiting in batch):
+        return frozenset()  # who may have been written must be looked for before anything is said
+    return frozenset(part.key for waiting in batch if waiting.in_turn for part in waiting.commit.parts)
 
 
 def _without(batch: Sequence[Waiting], contended: frozenset[str], doomed: set[str]) -> list[Waiting]:
