@@ -9,6 +9,7 @@ import pytest
 from actors.mesh._errors import Overloaded
 from actors.mesh._ports import (
     Appended,
+    Conflict,
     Contended,
     Journal,
 )
