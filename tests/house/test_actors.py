@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tomllib
 from collections import Counter
 
 import pytest
@@ -10,8 +11,11 @@ from actors.__main__ import ACTORS
 from actors.mesh import Actor
 from actors.mesh._blueprint import draw
 from gateway.routes import ROUTES
+from infra.local.secrets import DOMAINS
+from infra.local.services import TABLE
 from schemas.message import Command, Event, Message, Query, domain_of, subject_of
 from tests.house.contract import found_actors, of_kind
+from tests.house.source import ROOT
 
 
 def homes(kind: type[Message]) -> Counter[str]:
@@ -53,6 +57,23 @@ def test_every_message_has_exactly_one_home(kind: type[Message], remedy: str) ->
 def test_every_message_belongs_to_a_domain_that_has_an_actor() -> None:
     domains = {domain_of(message) for kind in (Command, Query, Event) for message in of_kind(kind)}
     assert domains == {actor.name for actor in found_actors()}
+
+
+def test_the_local_platform_runs_every_actor() -> None:
+    names = {actor.name for actor in found_actors()}
+    assert set(DOMAINS) == names, "DOMAINS in infra/local/secrets.py: each domain has a password and a key"
+    assert names <= set(TABLE), "TABLE in infra/local/services.py: each domain has a pool"
+
+
+@pytest.mark.parametrize("listed", ["containers", "forbidden_modules"])
+def test_the_import_contracts_name_every_domain(listed: str) -> None:
+    told = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["tool"]["importlinter"]["contracts"]
+    wanted = {f"actors.{actor.name}" for actor in found_actors()}
+    of_domains = [contract for contract in told if wanted & set(contract.get(listed, ()))]
+    assert of_domains, f"no contract lists domains as {listed} any more: take this test back"
+    for contract in of_domains:
+        missing = wanted - set(contract[listed])
+        assert not missing, f"add {sorted(missing)} to {contract['name']!r} in pyproject.toml"
 
 
 def test_no_two_operations_of_the_gateway_are_the_same() -> None:

@@ -22,7 +22,7 @@ IRREGULAR = frozenset({"held", "taken", "sent", "begun", "put", "lost", "found",
 """Participles that do not end in -ed."""
 
 STATES = frozenset({
-    "empty", "exists", "insufficient", "invalid", "large", "long", "many", "mismatch", "missing", "unavailable",
+    "empty", "exists", "full", "insufficient", "invalid", "large", "long", "many", "mismatch", "missing", "unavailable",
     "unknown", "unreadable",
 })  # fmt: skip
 """What a refusal may end in besides a participle."""
