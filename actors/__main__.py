@@ -34,7 +34,6 @@ from actors.mesh._rebuild import rebuild
 from actors.mesh._relay import Relay
 from actors.mesh._settings import PoolSettings, ProvisionSettings, SettingsError, read_settings
 from actors.mesh._telemetry import Telemetry, TelemetrySettings, open_telemetry
-from actors.mesh.adapters.mongo import open_mongo_views
 from actors.mesh.adapters.nats import NatsBus, open_nats
 from actors.mesh.adapters.postgres.beside import provision_beside, views_schema
 from actors.mesh.adapters.postgres.connect import domain_dsn
@@ -42,7 +41,6 @@ from actors.mesh.adapters.postgres.data_keys import open_postgres_data_keys
 from actors.mesh.adapters.postgres.provision import provision
 from actors.mesh.adapters.postgres.store import open_postgres
 from actors.mesh.adapters.postgres.views import open_postgres_views
-from actors.mesh.adapters.redis import open_redis_views
 from actors.mesh.adapters.world import SystemClock, SystemIds
 from actors.payments.provider import CardProcessor, HttpCardProcessor
 from schemas.principal import Principal
@@ -52,6 +50,8 @@ IN_MONGO = frozenset({"orders"})
 """Domains whose views live in MongoDB where one is configured, as the design document has it."""
 CARDS_SECONDS = 2.0
 """How long a card processor may take: with the questions after an unknown outcome this stays within a lease."""
+# LAZY: the drivers of MongoDB and Redis are two thirds of a pool's import time and a third of its memory, and three of
+# the four pools need neither; so these two are imported where they are opened.
 EXIT_USAGE = 64
 USAGE = f"usage: python -m actors {' | '.join(ACTORS)} | provision | rebuild <domain> <view>"
 EXIT_DEAD = 70
@@ -133,12 +133,16 @@ async def views_of(blueprint: Blueprint, settings: PoolSettings) -> AsyncIterato
     async with AsyncExitStack() as opened:
         stores: dict[str, ReadModelStore] = {}
         if settings.mongo_url is not None and name in IN_MONGO:
+            from actors.mesh.adapters.mongo import open_mongo_views  # here: see LAZY
+
             mongo = open_mongo_views(settings.mongo_url.reveal(), f"mesh_{name}")
             stores["default"] = await opened.enter_async_context(mongo)
         else:
             tables = open_postgres_views(own_dsn(blueprint, settings), views_schema(name))
             stores["default"] = await opened.enter_async_context(tables)
         if shapes(blueprint, "redis"):
+            from actors.mesh.adapters.redis import open_redis_views  # here: see LAZY
+
             hot = open_redis_views(settings.redis_url.reveal(), f"{name}:")
             stores["redis"] = await opened.enter_async_context(hot)
         for kept, store in stores.items():
