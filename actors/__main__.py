@@ -35,10 +35,10 @@ from actors.mesh._relay import Relay
 from actors.mesh._settings import PoolSettings, ProvisionSettings, SettingsError, read_settings
 from actors.mesh._telemetry import Telemetry, TelemetrySettings, open_telemetry
 from actors.mesh.adapters.nats import NatsBus, open_nats
-from actors.mesh.adapters.postgres.beside import provision_beside, views_schema
 from actors.mesh.adapters.postgres.connect import domain_dsn
 from actors.mesh.adapters.postgres.data_keys import open_postgres_data_keys
 from actors.mesh.adapters.postgres.provision import provision
+from actors.mesh.adapters.postgres.provision import views_of as views_schema
 from actors.mesh.adapters.postgres.store import open_postgres
 from actors.mesh.adapters.postgres.views import open_postgres_views
 from actors.mesh.adapters.world import SystemClock, SystemIds
@@ -171,7 +171,8 @@ async def run_provision(settings: ProvisionSettings) -> int:
     for blueprint in blueprints:
         password = settings.domain_passwords.reveal().get(blueprint.name)
         await provision(admin, blueprint.name, inline_sql(blueprint), password)
-    await provision_beside(admin, [blueprint.name for blueprint in blueprints])
+    async with open_postgres_data_keys(admin) as keys:
+        await keys.prepare([blueprint.name for blueprint in blueprints])
     nats = open_nats(settings.nats_url.reveal(), name="provision", clock=SystemClock(), ids=SystemIds())
     async with nats as bus:
         await bus.provision(
