@@ -35,10 +35,9 @@ from actors.mesh._relay import Relay
 from actors.mesh._settings import PoolSettings, ProvisionSettings, SettingsError, read_settings
 from actors.mesh._telemetry import Telemetry, TelemetrySettings, open_telemetry
 from actors.mesh.adapters.nats import NatsBus, open_nats
-from actors.mesh.adapters.postgres.connect import domain_dsn
+from actors.mesh.adapters.postgres.connect import domain_dsn, views_schema
 from actors.mesh.adapters.postgres.data_keys import open_postgres_data_keys
 from actors.mesh.adapters.postgres.provision import provision
-from actors.mesh.adapters.postgres.provision import views_of as views_schema
 from actors.mesh.adapters.postgres.store import open_postgres
 from actors.mesh.adapters.postgres.views import open_postgres_views
 from actors.mesh.adapters.world import SystemClock, SystemIds

@@ -53,6 +53,11 @@ def role_of(domain: str) -> str:
     return f"mesh_{domain}"
 
 
+def views_schema(domain: str) -> str:
+    """Return the schema of a domain's views: apart from the journal, because it can be wiped whole."""
+    return f"{domain}_views"
+
+
 def domain_dsn(admin_dsn: str, domain: str, password: str | None) -> str:
     """Return the address at which the domain's own role logs in."""
     schema_of(domain)

@@ -112,7 +112,7 @@ async def _make_schema(connection: Connection, domain: str) -> None:
     await connection.execute(f'GRANT CONNECT, TEMPORARY ON DATABASE {database} TO "{role_of(domain)}"')
     await connection.execute(f'CREATE SCHEMA IF NOT EXISTS {schema_of(domain)} AUTHORIZATION "{owner_of(domain)}"')
     # Views are made by the processes themselves, and may be dropped: in a schema that is the role's own.
-    await connection.execute(f'CREATE SCHEMA IF NOT EXISTS {views_of(domain)} AUTHORIZATION "{role_of(domain)}"')
+    await connection.execute(f'CREATE SCHEMA IF NOT EXISTS {schema_of(views_schema(domain))} AUTHORIZATION "{role_of(domain)}"')
     await connection.execute(f'SET LOCAL ROLE "{owner_of(domain)}"')
     await connection.execute(SET, "search_path", f"{schema_of(domain)}, pg_temp")
     await connection.execute("SET LOCAL client_min_messages = warning")  # what is there already is no news
@@ -148,11 +148,6 @@ async def _grant(connection: Connection, domain: str) -> None:
 async def _other_tables(connection: Connection, domain: str) -> tuple[str, ...]:
     rows = await connection.fetch(OTHER_TABLES, domain, [*TRUTH_TABLES, *CACHE_TABLES, "installed"])
     return tuple(row["name"] for row in rows)
-
-
-def views_of(domain: str) -> str:
-    """Return the name, as SQL, of the schema for the domain's views."""
-    return schema_of(f"{domain}_views")
 
 
 def owner_of(domain: str) -> str:
