@@ -9,7 +9,7 @@ from importlib import resources
 
 import asyncpg
 
-from actors.mesh.adapters.postgres.connect import CONNECT_SECONDS, Connection, role_of, schema_of
+from actors.mesh.adapters.postgres.connect import CONNECT_SECONDS, Connection, role_of, schema_of, views_schema
 
 PROVISION_SECONDS = 60.0
 ATTEMPTS_MAX = 10  # roles belong to the whole server: two databases made at once may stumble over each other
@@ -112,7 +112,8 @@ async def _make_schema(connection: Connection, domain: str) -> None:
     await connection.execute(f'GRANT CONNECT, TEMPORARY ON DATABASE {database} TO "{role_of(domain)}"')
     await connection.execute(f'CREATE SCHEMA IF NOT EXISTS {schema_of(domain)} AUTHORIZATION "{owner_of(domain)}"')
     # Views are made by the processes themselves, and may be dropped: in a schema that is the role's own.
-    await connection.execute(f'CREATE SCHEMA IF NOT EXISTS {schema_of(views_schema(domain))} AUTHORIZATION "{role_of(domain)}"')
+    views = schema_of(views_schema(domain))
+    await connection.execute(f'CREATE SCHEMA IF NOT EXISTS {views} AUTHORIZATION "{role_of(domain)}"')
     await connection.execute(f'SET LOCAL ROLE "{owner_of(domain)}"')
     await connection.execute(SET, "search_path", f"{schema_of(domain)}, pg_temp")
     await connection.execute("SET LOCAL client_min_messages = warning")  # what is there already is no news
