@@ -2,7 +2,7 @@
 
 import asyncio
 import signal
-from collections.abc import Awaitable, Callable, Coroutine, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
@@ -87,6 +87,23 @@ class LocalPlatform:
     def kill(self, name: str, number: signal.Signals = signal.SIGKILL) -> None:
         """Send a signal to a part and all its processes, as a crash would."""
         self._keepers[name].kill(number)
+
+    def part(self, kind: ServiceName, name: str, environment: Mapping[str, str] = MappingProxyType({})) -> Part:
+        """Describe one more process of a service as it would run here, with a name and variables of its own."""
+        assert self._plan is not None, "the platform is not running"
+        service = TABLE[kind](self._plan)
+        own = {**service.environment, **environment}
+        return service_part(replace(service, name=name, environment=own), self._plan)
+
+    async def add(self, part: Part) -> None:
+        """Start a part beside the others and keep it like them."""
+        await self._start_part(part)
+        if self._keep_alive:
+            self._keeping.append(asyncio.create_task(self._keepers[part.name].keep()))
+
+    async def remove(self, name: str) -> None:
+        """End a part with grace and for good."""
+        await self._keepers.pop(name).stop()
 
     async def __aenter__(self) -> Self:
         await self.start()

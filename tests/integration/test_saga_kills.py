@@ -1,0 +1,174 @@
+"""An order is placed while processes die by `kill -9` at named points; it still ends right, once."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterable, Sequence
+from itertools import count
+
+import pytest
+
+from actors.mesh import Refused
+from actors.mesh.testing.waiting import until
+from actors.orders.sagas import fulfilment
+from infra.local.services import ServiceName
+from tests.integration.shop_platform import KILLED, ShopPlatform
+
+pytestmark = pytest.mark.asyncio(loop_scope="session")
+
+STOCK = 500
+AT_ONCE = 16
+UNDONE = ("reserve_stock", "authorise_payment")
+COMMANDS = {
+    "orders": (
+        "place_order", "mark_order_reserved", "confirm_order", "mark_order_paid", "cancel_order", "request_cancel",
+    ),
+    "inventory": ("reserve_stock", "commit_stock", "release_stock"),
+    "payments": (
+        "authorise_payment", "record_authorisation", "capture_payment", "record_capture", "void_payment", "record_void",
+    ),
+}  # fmt: skip
+EVENTS = {
+    "orders": (
+        "order_placed", "order_reserved", "order_confirmed", "order_paid", "order_cancel_requested", "order_cancelled",
+    ),
+    "inventory": ("stock_held", "stock_reserved", "stock_taken", "stock_committed", "stock_freed", "stock_released"),
+    "payments": (
+        "payment_submitted", "payment_authorised", "payment_declined", "capture_submitted", "payment_captured",
+        "void_submitted", "payment_voided",
+    ),
+}  # fmt: skip
+PERFORMERS = ("authorise", "capture", "void")
+TELLING: dict[ServiceName, tuple[str, ...]] = {
+    "orders": (
+        "saga.do.before.reserve_stock",
+        "saga.do.after.authorise_payment",
+        "saga.do.before.confirm_order",
+        "saga.do.after.capture_payment",
+        "saga.undo.after.reserve_stock",
+        "append.after.place_order",
+        "publish.before.order_placed",
+    ),
+    "inventory": ("append.before.commit_stock", "append.after.reserve_stock"),
+    "payments": ("effect.begun.authorise", "effect.done.capture", "publish.after.payment_authorised"),
+}
+"""The dozen at which most is at stake: a command in doubt, money on its way, an event written and not told."""
+CARDS = ("card-approved", "card-approved", "card-declined", "card-timeout-then-success", "card-error-then-success")
+
+
+def all_points() -> dict[ServiceName, tuple[str, ...]]:
+    """Return every point of the order's story by the domain that passes it."""
+    sides = ("before", "after")
+    runner = [f"saga.do.{side}.{step.name}" for step in fulfilment.steps for side in sides]
+    runner += [f"saga.undo.{side}.{name}" for name in UNDONE for side in sides]
+    runner += [f"saga.close.{side}.close" for side in sides]
+    effects = [f"effect.{what}.{name}" for what in ("begun", "done", "told") for name in PERFORMERS]
+    own: dict[ServiceName, list[str]] = {"orders": runner, "inventory": [], "payments": effects}
+    for domain, points in own.items():
+        points += [f"append.{side}.{name}" for name in COMMANDS[domain] for side in sides]
+        points += [f"publish.{side}.{name}" for name in EVENTS[domain] for side in sides]
+    return {domain: tuple(points) for domain, points in own.items()}
+
+
+def plans(points: Sequence[str], pools: int) -> list[str]:
+    """Deal the points out to pools, so that while one is down another works."""
+    return [",".join(f"{point}:1" for point in points[first::pools]) for first in range(pools)]
+
+
+class Story:
+    """Orders placed while processes die, until every point has been passed."""
+
+    def __init__(self, shop: ShopPlatform, sku: str) -> None:
+        self.shop, self.sku = shop, sku
+        self.orders: dict[str, str] = {}
+        self._numbers = count()
+
+    async def told(self, points: Iterable[str], *, timeout_seconds: float) -> None:
+        """Place orders of all kinds, some at a time, until a process has died at each point."""
+        wanted = set(points)
+
+        async def customer() -> None:
+            while wanted - self.shop.fired():
+                await self._order(next(self._numbers))
+
+        async with asyncio.timeout(timeout_seconds):
+            await asyncio.gather(*(customer() for _ in range(AT_ONCE)))
+
+    async def _order(self, number: int) -> None:
+        card = CARDS[number % len(CARDS)]
+        order_id = f"{self.sku}-{number}"
+        self.orders[order_id] = card
+        await self.shop.place(order_id, self.sku, card)
+        if card == "card-timeout-then-success":
+            await self._change_mind(order_id)
+        await until(lambda: self._is_over(order_id), timeout_seconds=90)
+
+    async def _change_mind(self, order_id: str) -> None:
+        """Cancel while the card processor is silent: what it answers then is too late, and must be given back."""
+        await until(lambda: self._has(order_id, "payments", f"payment/{order_id}"), timeout_seconds=60)
+        try:
+            await self.shop.cancel(order_id)
+        except Refused:
+            pass  # it was confirmed before: then it is paid
+
+    async def _has(self, order_id: str, domain: str, key: str) -> bool:
+        return bool(await self.shop.version(domain, key)) or await self._is_over(order_id)
+
+    async def _is_over(self, order_id: str) -> bool:
+        return await self.shop.status(order_id) != "under way"
+
+    async def wrongs(self, ended: dict[str, str]) -> list[str]:
+        """Return what did not end right, order by order, by the card processor's log and the journals."""
+        cards = await self.shop.cards()
+        found = []
+        for order_id, card in self.orders.items():
+            done = cards.get(order_id, {})
+            money = tuple(done.get(kind, 0) for kind in ("authorisation", "capture", "void"))
+            names = await self.shop.names("orders", f"order/{order_id}")
+            stock = await self.shop.names("inventory", f"reservation/{order_id}")
+            why = names["order_cancelled"] and (await self.shop.order(order_id)).reason_code
+            right = {
+                "paid": card != "card-declined" and money == (1, 1, 0) and stock["stock_committed"] == 1,
+                "cancelled": money in ((0, 0, 0), (1, 0, 1)) and not stock["stock_committed"] and bool(why),
+            }.get(ended[order_id], False)
+            once = all(times == 1 for times in (*names.values(), *stock.values()))
+            if not (right and once):
+                found.append(f"{order_id} {card}: {ended[order_id]} ({why}), money {money}, {names}, {stock}")
+        return found
+
+
+async def killed_everywhere(
+    shop: ShopPlatform, sku: str, points: dict[ServiceName, tuple[str, ...]], pools: int, timeout_seconds: float
+) -> None:
+    """Tell the story with deaths at these points and judge it."""
+    await shop.stock(sku, STOCK)
+    before = len(shop.states)
+    names = await shop.replace_pools({domain: plans(of_domain, pools) for domain, of_domain in points.items()})
+    story = Story(shop, sku)
+    try:
+        wanted = {point for of_domain in points.values() for point in of_domain}
+        try:
+            await story.told(wanted, timeout_seconds=timeout_seconds)
+        except TimeoutError:
+            pytest.fail(f"nobody passed {sorted(wanted - shop.fired())}")
+        ended = await shop.at_rest(story.orders)
+        assert not await story.wrongs(ended)
+        paid = sum(end == "paid" for end in ended.values())
+        item = await shop.item(sku)
+        assert (item.on_hand, item.reserved) == (STOCK - paid, 0)
+        assert paid, "no order was paid: the story was not told"
+        causes = {state.cause for state in shop.states[before:] if state.status == "restarting"}
+        assert causes == {KILLED}
+    finally:
+        await shop.restore_pools(names, points)
+
+
+@pytest.mark.timeout(180)
+async def test_a_kill_where_most_is_at_stake_changes_no_outcome(shop: ShopPlatform) -> None:
+    await killed_everywhere(shop, "few", TELLING, pools=2, timeout_seconds=90)
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(600)
+async def test_a_kill_at_every_point_of_the_story_changes_no_outcome(shop: ShopPlatform) -> None:
+    await killed_everywhere(shop, "all", all_points(), pools=4, timeout_seconds=480)
