@@ -30,19 +30,20 @@ from actors.mesh._saga_state import (
     absorb_refusal,
     absorb_reply,
     advance,
+    ask_ms,
     event_name,
     is_current,
     needs_alarm,
     note_sent,
     record,
+    seen_events,
 )
 from actors.mesh._telemetry import Telemetry, parse_traceparent
 from schemas.envelope import CORRELATION_ID, PERSON, TRACEPARENT, Envelope, derived_id
 from schemas.message import Command, Event
 
-ASK_SECONDS = 5.0
-LEASE_MS = 5_500
-"""How long the scan leaves a saga alone whose command is on its way; longer than a question takes."""
+LEASE_MS = 500
+"""How much longer than its answer is waited for the scan leaves a saga alone whose command is on its way."""
 SCAN_EVERY_SECONDS = 0.5
 SCAN_AT_ONCE_MAX = 200
 DRIVEN_AT_ONCE_MAX = 256
@@ -128,10 +129,11 @@ class SagaRunner:
                 return
             now_ms = self._clock.now_ms()
             action = advance(saga, state, now_ms)
-            deadline_ms = now_ms + int(ASK_SECONDS * 1000)
+            deadline_ms = now_ms
             if isinstance(action, Send):
+                deadline_ms += ask_ms(saga, action)
                 note_sent(state, action, now_ms, deadline_ms)
-            saved = saved_row(row, state, action, now_ms)
+            saved = saved_row(row, state, action, deadline_ms)
             if not await self._rows.save(saved):
                 row, state = await self._load(saga, key)
                 continue
@@ -170,7 +172,7 @@ class SagaRunner:
 
     async def _command(self, saga: Saga[Any], state: SagaState, send: Send) -> Command[Any]:
         """Call the pure function that makes the command."""
-        names = list(state.events)
+        names = seen_events(state, send)
         opened = await self._privacy.open_mixed(
             [(self._types[name], state.events[name].body.encode()) for name in names]
         )
@@ -193,7 +195,8 @@ class SagaRunner:
         elif isinstance(outcome, Fault):
             absorb_fault(state, send, outcome, now_ms)
         if needs_alarm(state):
-            log.error("saga stuck", saga=saga.name, entity_key=key, step=send.step, way=send.direction, error=str(outcome))
+            way = f"{send.direction} {send.step}"
+            log.error("saga stuck", saga=saga.name, entity_key=key, way=way, error=str(outcome))
         return None
 
     async def scan(self) -> None:
@@ -218,7 +221,7 @@ class SagaRunner:
         await asyncio.gather(*self._driving, return_exceptions=True)
 
 
-def saved_row(row: SagaRow, state: SagaState, action: Action, now_ms: int) -> SagaRow:
+def saved_row(row: SagaRow, state: SagaState, action: Action, deadline_ms: int) -> SagaRow:
     """Return the row as it is to be kept before the action is taken."""
     status: SagaStatus = "running" if state.refusal is None else "undoing"
     match action:
@@ -227,5 +230,5 @@ def saved_row(row: SagaRow, state: SagaState, action: Action, now_ms: int) -> Sa
         case Wait(until_ms=until_ms):
             next_at_ms = until_ms
         case Send():
-            next_at_ms = now_ms + LEASE_MS
+            next_at_ms = deadline_ms + LEASE_MS
     return row._replace(status=status, next_at_ms=next_at_ms, document=msgspec.json.encode(state))

@@ -10,6 +10,10 @@ from actors.mesh._errors import Fault
 from actors.mesh._saga import Saga, Step
 from schemas.message import Event, Refusal, subject_of, wire_name
 
+ASK_MS = 5_000
+"""How long the answer to a command is waited for."""
+TRIES_WITHIN_DEADLINE = 3
+"""A step that must be done within its deadline is asked at least this often, so that one lost message is no refusal."""
 BACK_OFF_FIRST_MS = 200
 BACK_OFF_MAX_MS = 30_000
 SETTLE_MS = 1_000
@@ -49,7 +53,11 @@ class StepState(msgspec.Struct, kw_only=True, omit_defaults=True):
 
 
 class SagaState(msgspec.Struct, kw_only=True, omit_defaults=True):
-    """The whole of a running saga; `at` is the step it is at."""
+    """The whole of a running saga; `at` is the step it is at.
+
+    `seen`: how many of the events, in the order they came, were there when a command was first sent. It is made of no
+    others when it is sent again: under its id it must stay the same command.
+    """
 
     started: Recorded | None = None
     origin: Origin | None = None
@@ -60,6 +68,7 @@ class SagaState(msgspec.Struct, kw_only=True, omit_defaults=True):
     closed: bool = False
     attempts: int = 0
     next_try_ms: int = 0
+    seen: dict[str, int] = {}
 
 
 class Send(NamedTuple):
@@ -103,7 +112,7 @@ def advance(saga: Saga[Any], state: SagaState, now_ms: int) -> Action:
         step, mine = saga.steps[state.at], state.steps[state.at]
         refusal = found_refusal(saga, state, step, mine)
         if refusal is not None:
-            state.refusal = refusal
+            turn_round(state, mine, refusal)
         elif is_finished(state, step, mine):
             mine.status = "finished"
             state.at += 1
@@ -112,10 +121,17 @@ def advance(saga: Saga[Any], state: SagaState, now_ms: int) -> Action:
             action = of_step(saga, state, step, mine, now_ms)
             if action is not None:
                 return action
-            state.refusal = Refusal(code="step_deadline_missed", detail=step.name)
+            turn_round(state, mine, Refusal(code="step_deadline_missed", detail=step.name))
     if state.refusal is None:
         return End("done")
     return undoing(saga, state, now_ms)
+
+
+def turn_round(state: SagaState, mine: StepState, refusal: Refusal) -> None:
+    """Go back from here: a command on its way is left its time, a pause between two tries is not waited out."""
+    state.refusal = refusal
+    state.attempts = 0
+    state.next_try_ms = min(state.next_try_ms, mine.last_deadline_ms)
 
 
 def found_refusal(saga: Saga[Any], state: SagaState, step: Step[Any], mine: StepState) -> Refusal | None:
@@ -168,8 +184,16 @@ def undoing(saga: Saga[Any], state: SagaState, now_ms: int) -> Action:
     return Send(-1, "close") if now_ms >= state.next_try_ms else Wait(state.next_try_ms)
 
 
+def ask_ms(saga: Saga[Any], send: Send) -> int:
+    """Return how long to wait for the answer to a command."""
+    if send.direction != "do" or saga.steps[send.step].on_deadline != "undo":
+        return ASK_MS
+    return min(ASK_MS, int(saga.steps[send.step].deadline_seconds * 1000) // TRIES_WITHIN_DEADLINE)
+
+
 def note_sent(state: SagaState, send: Send, now_ms: int, deadline_ms: int) -> None:
     """Write down that a command is about to be sent: from here its outcome is unknown until something comes back."""
+    state.seen.setdefault(sent_as(send), len(state.events))
     state.next_try_ms = deadline_ms  # whoever takes the saga up meanwhile leaves the command its time
     if send.direction != "do":
         return
@@ -179,6 +203,16 @@ def note_sent(state: SagaState, send: Send, now_ms: int, deadline_ms: int) -> No
     mine.first_sent_ms = mine.first_sent_ms or now_ms
     mine.doubted_until_ms = mine.last_deadline_ms  # that of the latest copy of which nothing was heard
     mine.last_deadline_ms = deadline_ms
+
+
+def sent_as(send: Send) -> str:
+    """Return what a command of a saga is remembered under."""
+    return f"{send.direction} {send.step}"
+
+
+def seen_events(state: SagaState, send: Send) -> list[str]:
+    """Return the names of the events that a command is made of."""
+    return list(state.events)[: state.seen[sent_as(send)]]
 
 
 def is_current(state: SagaState, send: Send) -> bool:
