@@ -12,6 +12,7 @@ from actors.mesh._actor import Actor
 from actors.mesh._blueprint import Blueprint, consumers, draw, shapes
 from actors.mesh._chaos import NO_CHAOS, Chaos
 from actors.mesh._client import Client
+from actors.mesh._errors import Fault
 from actors.mesh._pool import Pool, World
 from actors.mesh._ports import Bus, Clock
 from actors.mesh._principals import Signer, Verifier
@@ -67,7 +68,8 @@ class MemoryMesh:
         self.processes: dict[Pool, Process] = {}
         self.on_death: Callable[[Blueprint], None] | None = None
         self._weather = weather
-        self._burials: set[asyncio.Task[None]] = set()
+        self.failed_starts: list[Fault] = []
+        self._later: set[asyncio.Task[None]] = set()
         self._outside, self._chaos, self._count = outside or {}, chaos, pools_per_domain
         self.client = self.client_of(TESTER)
 
@@ -146,11 +148,36 @@ class MemoryMesh:
         self.pools.remove(pool)
         outside = Context()  # not within the process that has just ended
         for subscription in pool._subscriptions:
-            task = asyncio.get_running_loop().create_task(subscription.stop(), context=outside)
-            self._burials.add(task)
-            task.add_done_callback(self._burials.discard)
+            self._keep(asyncio.get_running_loop().create_task(subscription.stop(), context=outside))
         if self.on_death is not None:
             outside.run(self.on_death, blueprint)
+
+    def revive(self, after_seconds: Callable[[], float] = lambda: 1.0) -> None:
+        """From now on start a pool anew for each that dies, as a supervisor would."""
+
+        def bury(blueprint: Blueprint) -> None:
+            self._keep(asyncio.get_running_loop().create_task(self._start_anew(blueprint, after_seconds)))
+
+        self.on_death = bury
+
+    async def _start_anew(self, blueprint: Blueprint, after_seconds: Callable[[], float]) -> None:
+        while True:
+            await self.clock.sleep(after_seconds())
+            try:
+                await self.start_pool(blueprint)
+            except Fault as fault:
+                self.failed_starts.append(fault)
+            else:
+                return
+
+    async def revived(self) -> None:
+        """Wait until every pool that died has its successor."""
+        while self._later:
+            await asyncio.wait(tuple(self._later))
+
+    def _keep(self, task: asyncio.Task[None]) -> None:
+        self._later.add(task)
+        task.add_done_callback(self._later.discard)
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None

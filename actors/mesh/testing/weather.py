@@ -157,6 +157,9 @@ class WeatherBus:
     async def reset_consumer(self, consumer: ConsumerSpec) -> None:
         await self._bus.reset_consumer(consumer)
 
+    async def forget_consumer(self, consumer: ConsumerSpec) -> None:
+        await self._bus.forget_consumer(consumer)
+
     async def pending(self, consumer: ConsumerSpec) -> int:
         return await self._bus.pending(consumer)
 
