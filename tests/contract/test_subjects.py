@@ -13,7 +13,7 @@ SNAPSHOT = Path(__file__).with_name("subjects.txt")
 REGENERATE = "python -m tests.contract.test_subjects"
 COLUMNS = ("subject", "key", "owner", "permission")
 HEADING = """\
-# What travels where. The second word of a subject is the kind of message; a command is also taken as a `tell`.
+# What travels where. The second word of a subject is the kind of message, the last one a key or a shard of it.
 # `owner` is the field that the gateway fills from the principal, and that a pool compares with it.
 """
 
