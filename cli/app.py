@@ -19,6 +19,8 @@ COMMANDS = MappingProxyType(
         "demo": ("cli.demo:run", "Place orders on a platform of its own and show what happens."),
         "provision": ("cli.services:provision", "Make schemas, roles, streams and consumers where they are not."),
         "rebuild": ("cli.services:rebuild", "Make a view again from the first event on."),
+        "simulate": ("cli.simulate:run", "Send a seeded day of random orders to the running platform."),
+        "check": ("cli.check:run", "Decide from the stores whether money, stock, orders and views add up."),
         "trace": ("cli.trace:run", "Draw what happened to an order, or in a trace."),
     }
 )

@@ -1,0 +1,39 @@
+"""Bad weather for a platform: parts of it are killed, one every few seconds, and its keepers bring them back."""
+
+import asyncio
+import random
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+
+from infra.local.platform import LocalPlatform
+
+
+@asynccontextmanager
+async def kills(
+    platform: LocalPlatform, seed: int, *, victims: Sequence[str], every_seconds: float, kills_max: int = 1_000
+) -> AsyncIterator[list[str]]:
+    """Kill -9 a random live part again and again; the list tells which, in order."""
+    struck: list[str] = []
+    weather = asyncio.create_task(_strike(platform, seed, victims, every_seconds, kills_max, struck))
+    try:
+        yield struck
+    finally:
+        weather.cancel()
+        await asyncio.gather(weather, return_exceptions=True)
+
+
+async def _strike(
+    platform: LocalPlatform,
+    seed: int,
+    victims: Sequence[str],
+    every_seconds: float,
+    kills_max: int,
+    struck: list[str],
+) -> None:
+    dice = random.Random(seed)  # noqa: S311  chance that can be had again, not secrecy
+    while len(struck) < kills_max:
+        await asyncio.sleep(every_seconds * (0.5 + dice.random()))
+        victim = dice.choice(victims)
+        if victim in platform.pids():
+            platform.kill(victim)
+            struck.append(victim)
