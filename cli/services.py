@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import subprocess
 import sys
 from typing import Annotated
@@ -36,4 +35,4 @@ def _run(service: ServiceName, *words: str) -> int:
     told = attached_environment(settings.data_folder, settings, service)
     # A process of its own: the service reads its settings once, from an environment that is its alone.
     argv = (sys.executable, "-m", "actors", *words)
-    return subprocess.run(argv, env=dict(os.environ) | told, cwd=PROJECT, check=False).returncode  # noqa: S603
+    return subprocess.run(argv, env=told, cwd=PROJECT, check=False).returncode  # noqa: S603

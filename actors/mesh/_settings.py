@@ -38,6 +38,7 @@ VARIABLES: dict[str, str] = {
     "MESH_TRACES_QUEUE_BYTES": "How much may wait to be stored in the local trace viewer.",
     "MESH_CARDS_PORT": "The port of the card processor's stand-in.",
     "MESH_CARDS_LOG": "Where the card processor's stand-in notes what it was asked.",
+    "MESH_CARDS_LATE_SECONDS": "How late the card processor's stand-in answers where it plays a time-out.",
     "MESH_NATS_PORT": "The port of the local NATS server.",
     "MESH_NATS_MONITOR_PORT": "The port of the local NATS server's monitoring pages.",
     "MESH_POSTGRES_PORT": "The port of the local PostgreSQL.",
