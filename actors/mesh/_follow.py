@@ -109,12 +109,13 @@ async def judged(
     return Acknowledge()
 
 
-async def has_bug(work: Awaitable[None]) -> bool:
-    """Do the work; return whether it failed by a bug. A fault is not one and goes on to the caller."""
+async def has_failed(work: Awaitable[None]) -> bool:
+    """Do the work of a batch; return whether it failed, for now or by a bug: then its messages are tried one by one."""
     try:
         await work
-    except Fault:
-        raise
+    except Fault as fault:
+        log.warning("a batch failed; its messages are tried one by one", error=str(fault))
+        return True
     except Exception:
         log.exception("a batch failed; its messages are tried one by one")
         return True

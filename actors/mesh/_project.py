@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from actors.mesh._actor import Projection
 from actors.mesh._blueprint import view_name
-from actors.mesh._follow import Following, Inbound, has_bug, inbound, judged
+from actors.mesh._follow import Following, Inbound, has_failed, inbound, judged
 from actors.mesh._log import get_logger
 from actors.mesh._ports import Acknowledge, ConsumerSpec, Delivered, StoredEvent, Subscription, Verdict, ViewRow
 from actors.mesh._read import Views, aggregate_name, folded, mend
@@ -24,7 +24,7 @@ async def follow_views(following: Following, consumer: ConsumerSpec, views: View
 
     async def handle_batch(batch: Sequence[Delivered]) -> Sequence[Verdict]:
         start_ns = following.telemetry.now_ns()
-        if await has_bug(project_all(views, batch)):  # one of them is broken: find it, and let the others through
+        if await has_failed(project_all(views, batch)):  # one of them is broken: find it, and let the others through
             return [await judged(following, consumer, message, one) for message in batch]
         note(following, consumer, batch, start_ns)
         return [Acknowledge()] * len(batch)

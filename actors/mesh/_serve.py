@@ -73,8 +73,16 @@ async def life(serving: Serving, received: Received) -> Served:
         except Exception as bug:
             span.fail(type(bug).__qualname__)
             log.exception("bug", subject=received.subject)
-            await serving.on_bug(received, bug)
+            await kept(serving, received, bug)
             return failure_reply(Broken("an error of ours; it is recorded and will be looked at"))
+
+
+async def kept(serving: Serving, received: Received, bug: Exception) -> None:
+    """Keep what a bug was met with; where that fails too, the log has it and the sender is answered all the same."""
+    try:
+        await serving.on_bug(received, bug)
+    except Fault as fault:
+        log.warning("a dead letter could not be kept", subject=received.subject, error=str(fault))
 
 
 async def handled(serving: Serving, received: Received, kind: str, name: str, span: Span) -> Served:

@@ -2,60 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from typing import Any
 
 import msgspec
 import pytest
 
 from actors.mesh import Outcomes, Refused, Saga
 from actors.mesh._blueprint import consumers
-from actors.mesh._chaos import Chaos
-from actors.mesh._errors import Fault
-from actors.mesh.testing.processes import die
-from actors.mesh.testing.quiet import at_rest, differing_views
-from schemas.envelope import Envelope, derived_id
-from schemas.message import Command, Event, subject_of
-from schemas.orders import OrderPlaced, RequestCancel
-from schemas.values import Money, PricedLine
 from tests.saga.meddling import Wire
+from tests.saga.places import CANCEL, EXAMPLES, SAGAS, Place, ends_clean, pivot_of
 from tests.sim.shop import ACTORS, Shop, order
-
-SAGAS = {saga.name: saga for actor in ACTORS for saga in actor.sagas}
-EXAMPLES: dict[str, Event] = {
-    "order_fulfilment": OrderPlaced(
-        order_id="o1",
-        customer_id="ada",
-        lines=(PricedLine(sku="tea", quantity=2, unit_price=Money(amount_minor=450, currency="EUR")),),
-        total=Money(amount_minor=900, currency="EUR"),
-        deliver_to="1 Example Street",
-        payment_token="card-approved",
-    )
-}
-CANCEL = RequestCancel(order_id="o1", customer_id="ada", reason="changed my mind")
-
-
-class Place(NamedTuple):
-    """A step of a saga, by where it stands."""
-
-    saga: Saga[Any]
-    index: int
-
-    @property
-    def command(self) -> str:
-        return subject_of(type(self.saga.steps[self.index].do(EXAMPLES[self.saga.name], Outcomes({}))))
-
-    @property
-    def undo(self) -> str | None:
-        undo = self.saga.steps[self.index].undo
-        return None if undo is None else subject_of(type(undo(EXAMPLES[self.saga.name], Outcomes({}))))
-
-    @property
-    def forward_only(self) -> bool:
-        return self.saga.past_pivot(self.index)
-
-    def earlier(self) -> list[Place]:
-        return [Place(self.saga, index) for index in range(self.index)]
-
 
 PLACES = [Place(saga, index) for saga in SAGAS.values() for index in range(len(saga.steps))]
 TURNING = [place for place in PLACES if not place.forward_only]
@@ -69,24 +25,6 @@ def called(value: object) -> str:
 
 def test_every_saga_has_an_example_here() -> None:
     assert EXAMPLES.keys() == SAGAS.keys()
-
-
-async def ends_clean(shop: Shop) -> str:
-    """Wait until nothing is under way; say how it ended, after checking that it is one or the other and not between."""
-    await at_rest(shop.mesh)
-    shown, item, done = await shop.order("o1"), await shop.item(), shop.operations("o1")
-    if shown.status == "paid":
-        assert (item.on_hand, item.reserved) == (8, 0)
-        assert (done["authorisation"], done["capture"], done["void"]) == (1, 1, 0)
-    else:
-        assert shown.status == "cancelled"
-        assert (item.on_hand, item.reserved) == (10, 0)
-        assert shop.held_minor("o1") == 0
-        assert done["capture"] == 0
-    assert done["authorisation"] <= 1
-    assert await differing_views(shop.mesh) == []
-    assert shop.dead_letters == []
-    return shown.status
 
 
 async def place(shop: Shop) -> None:
@@ -223,10 +161,6 @@ async def test_an_undo_that_fails_is_tried_until_it_is_done(at: Place, trouble: 
         assert len(ids) == 1, "sent again it is the same command"
 
 
-def pivot_of(saga: Saga[Any]) -> int:
-    return next(index for index, step in enumerate(saga.steps) if step.pivot)
-
-
 @pytest.mark.parametrize("at", UNDOABLE, ids=called)
 async def test_what_was_undone_before_it_came_finds_the_door_shut(at: Place) -> None:
     shop = Shop()
@@ -263,98 +197,3 @@ async def test_a_pivot_in_doubt_decides_by_its_own_answer_alone(trouble: str) ->
         await place(shop)
         assert await ends_clean(shop) == "paid"
         assert wire.count(pivot.command) == 4
-
-
-class Noting(Chaos):
-    """Notes the points that are passed."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.passed: list[str] = []
-
-    def point(self, name: str) -> None:
-        self.passed.append(name)
-
-
-FORWARD_POINTS = [
-    *(f"append.{when}.{command}" for when in ("before", "after") for command in (
-        "place_order", "reserve_stock", "mark_order_reserved", "authorise_payment", "record_authorisation",
-        "confirm_order", "commit_stock", "capture_payment", "record_capture", "mark_order_paid",
-    )),
-    *(f"publish.{when}.{event}" for when in ("before", "after") for event in (
-        "order_placed", "stock_reserved", "stock_held", "order_reserved", "payment_submitted", "payment_authorised",
-        "order_confirmed", "stock_taken", "stock_committed", "capture_submitted", "payment_captured", "order_paid",
-    )),
-    *(f"saga.do.{when}.{step.name}" for when in ("before", "after") for step in SAGAS["order_fulfilment"].steps),
-    *(f"effect.{when}.{performer}" for when in ("begun", "done", "told") for performer in ("authorise", "capture")),
-]  # fmt: skip
-BACKWARD_POINTS = [
-    *(f"append.{when}.{command}" for when in ("before", "after") for command in (
-        "request_cancel", "release_stock", "void_payment", "record_void", "cancel_order",
-    )),
-    *(f"publish.{when}.{event}" for when in ("before", "after") for event in (
-        "order_cancel_requested", "stock_freed", "stock_released", "void_submitted", "payment_voided",
-        "order_cancelled",
-    )),
-    *(f"saga.undo.{when}.{name}" for when in ("before", "after") for name in ("reserve_stock", "authorise_payment")),
-    *(f"saga.close.{when}.close" for when in ("before", "after")),
-    *(f"effect.{when}.void" for when in ("begun", "done", "told")),
-]  # fmt: skip
-SHELVES = ("register_customer", "customer_registered", "add_item", "item_added", "receive_stock", "stock_received")
-
-
-async def run_to_the_end(chaos: Chaos, *, cancelled: bool) -> str:
-    """Place an order and perhaps cancel it before its pivot; whatever dies on the way is started anew."""
-    shop = Shop(chaos=chaos)
-    async with shop.mesh:
-        shop.mesh.revive()
-        await shop.open()
-        if cancelled:
-            wire = Wire(shop.mesh)
-            at = Place(SAGAS["order_fulfilment"], pivot_of(SAGAS["order_fulfilment"]))
-            wire.meddle[at.command] = [wire.first(lambda: shop.mesh.clock.sleep(1))] * 5
-        await insist(shop, order("o1"))
-        if cancelled:
-            await shop.mesh.clock.sleep(0.5)
-            await insist(shop, CANCEL)
-        await shop.mesh.clock.sleep(1)
-        await shop.mesh.revived()
-        return await ends_clean(shop)
-
-
-async def insist(shop: Shop, command: Command) -> None:
-    """Ask under one id until there is an answer."""
-    envelope = Envelope(command_id=derived_id(type(command).__name__))
-    for _ in range(20):
-        try:
-            await shop.mesh.client.ask(command, envelope)
-        except Fault:
-            await shop.mesh.clock.sleep(0.5)
-        else:
-            return
-    raise AssertionError(f"{command} was never answered")
-
-
-@pytest.mark.parametrize("cancelled", [False, True])
-async def test_every_chaos_point_on_the_way_is_listed_here(cancelled: bool) -> None:
-    noting = Noting()
-    assert await run_to_the_end(noting, cancelled=cancelled) == ("cancelled" if cancelled else "paid")
-    passed = {point for point in noting.passed if not point.endswith(SHELVES)}
-    if cancelled:
-        assert passed - set(FORWARD_POINTS) == set(BACKWARD_POINTS)
-    else:
-        assert passed == set(FORWARD_POINTS)
-
-
-@pytest.mark.parametrize("point", FORWARD_POINTS)
-async def test_an_order_whose_pool_dies_anywhere_is_paid_once(point: str) -> None:
-    chaos = Chaos(point, strike=die)
-    assert await run_to_the_end(chaos, cancelled=False) == "paid"
-    assert chaos._left[point] <= 0, "nobody died"
-
-
-@pytest.mark.parametrize("point", BACKWARD_POINTS)
-async def test_a_cancelled_order_whose_pool_dies_anywhere_leaves_nothing_held(point: str) -> None:
-    chaos = Chaos(point, strike=die)
-    assert await run_to_the_end(chaos, cancelled=True) == "cancelled"
-    assert chaos._left[point] <= 0, "nobody died"

@@ -1,0 +1,109 @@
+"""A pool that dies at any named point, and its successor: the order ends as it would have, and once."""
+
+from __future__ import annotations
+
+import pytest
+
+from actors.mesh._chaos import Chaos
+from actors.mesh._errors import Fault
+from actors.mesh.testing.processes import die
+from schemas.envelope import Envelope, derived_id
+from schemas.message import Command
+from tests.saga.meddling import Wire
+from tests.saga.places import CANCEL, SAGAS, Place, ends_clean, pivot_of
+from tests.sim.shop import Shop, order
+
+
+class Noting(Chaos):
+    """Notes the points that are passed."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.passed: list[str] = []
+
+    def point(self, name: str) -> None:
+        self.passed.append(name)
+
+
+FORWARD_POINTS = [
+    *(f"append.{when}.{command}" for when in ("before", "after") for command in (
+        "place_order", "reserve_stock", "mark_order_reserved", "authorise_payment", "record_authorisation",
+        "confirm_order", "commit_stock", "capture_payment", "record_capture", "mark_order_paid",
+    )),
+    *(f"publish.{when}.{event}" for when in ("before", "after") for event in (
+        "order_placed", "stock_reserved", "stock_held", "order_reserved", "payment_submitted", "payment_authorised",
+        "order_confirmed", "stock_taken", "stock_committed", "capture_submitted", "payment_captured", "order_paid",
+    )),
+    *(f"saga.do.{when}.{step.name}" for when in ("before", "after") for step in SAGAS["order_fulfilment"].steps),
+    *(f"effect.{when}.{performer}" for when in ("begun", "done", "told") for performer in ("authorise", "capture")),
+]  # fmt: skip
+BACKWARD_POINTS = [
+    *(f"append.{when}.{command}" for when in ("before", "after") for command in (
+        "request_cancel", "release_stock", "void_payment", "record_void", "cancel_order",
+    )),
+    *(f"publish.{when}.{event}" for when in ("before", "after") for event in (
+        "order_cancel_requested", "stock_freed", "stock_released", "void_submitted", "payment_voided",
+        "order_cancelled",
+    )),
+    *(f"saga.undo.{when}.{name}" for when in ("before", "after") for name in ("reserve_stock", "authorise_payment")),
+    *(f"saga.close.{when}.close" for when in ("before", "after")),
+    *(f"effect.{when}.void" for when in ("begun", "done", "told")),
+]  # fmt: skip
+SHELVES = ("register_customer", "customer_registered", "add_item", "item_added", "receive_stock", "stock_received")
+
+
+async def run_to_the_end(chaos: Chaos, *, cancelled: bool) -> str:
+    """Place an order and perhaps cancel it before its pivot; whatever dies on the way is started anew."""
+    shop = Shop(chaos=chaos)
+    async with shop.mesh:
+        shop.mesh.revive()
+        await shop.open()
+        if cancelled:
+            wire = Wire(shop.mesh)
+            at = Place(SAGAS["order_fulfilment"], pivot_of(SAGAS["order_fulfilment"]))
+            wire.meddle[at.command] = [wire.first(lambda: shop.mesh.clock.sleep(1))] * 5
+        await insist(shop, order("o1"))
+        if cancelled:
+            await shop.mesh.clock.sleep(0.5)
+            await insist(shop, CANCEL)
+        await shop.mesh.clock.sleep(1)
+        await shop.mesh.revived()
+        return await ends_clean(shop)
+
+
+async def insist(shop: Shop, command: Command) -> None:
+    """Ask under one id until there is an answer."""
+    envelope = Envelope(command_id=derived_id(type(command).__name__))
+    for _ in range(20):
+        try:
+            await shop.mesh.client.ask(command, envelope)
+        except Fault:
+            await shop.mesh.clock.sleep(0.5)
+        else:
+            return
+    raise AssertionError(f"{command} was never answered")
+
+
+@pytest.mark.parametrize("cancelled", [False, True])
+async def test_every_chaos_point_on_the_way_is_listed_here(cancelled: bool) -> None:
+    noting = Noting()
+    assert await run_to_the_end(noting, cancelled=cancelled) == ("cancelled" if cancelled else "paid")
+    passed = {point for point in noting.passed if not point.endswith(SHELVES)}
+    if cancelled:
+        assert passed - set(FORWARD_POINTS) == set(BACKWARD_POINTS)
+    else:
+        assert passed == set(FORWARD_POINTS)
+
+
+@pytest.mark.parametrize("point", FORWARD_POINTS)
+async def test_an_order_whose_pool_dies_anywhere_is_paid_once(point: str) -> None:
+    chaos = Chaos(point, strike=die)
+    assert await run_to_the_end(chaos, cancelled=False) == "paid"
+    assert chaos._left[point] <= 0, "nobody died"
+
+
+@pytest.mark.parametrize("point", BACKWARD_POINTS)
+async def test_a_cancelled_order_whose_pool_dies_anywhere_leaves_nothing_held(point: str) -> None:
+    chaos = Chaos(point, strike=die)
+    assert await run_to_the_end(chaos, cancelled=True) == "cancelled"
+    assert chaos._left[point] <= 0, "nobody died"
