@@ -23,6 +23,11 @@ demo *args: _sync
 trace *args: _sync
     @exec {{python}} -m cli trace "$@"
 
+# Any command of `mesh`: check, simulate, rebuild, provision ...
+[group('run')]
+mesh *args: _sync
+    @exec {{python}} -m cli "$@"
+
 # Wipe the data of this machine, after asking
 [group('run')]
 reset *args: _sync

@@ -71,7 +71,7 @@ def _mesh() -> None:
 def main() -> None:
     """Run the command that the arguments name; what cannot start is told in its one sentence."""
     try:
-        app()
+        app(prog_name="mesh")
     except StartFailed as failure:
         print(failure, file=sys.stderr)
         sys.exit(1)
