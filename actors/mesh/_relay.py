@@ -10,7 +10,6 @@ import msgspec
 
 from actors.mesh._blueprint import Blueprint
 from actors.mesh._chaos import Chaos
-from actors.mesh._errors import MeshError
 from actors.mesh._log import get_logger
 from actors.mesh._ports import BrokerMark, Bus, Clock, Commit, NewEvent, Outbox, StreamState, Unpublished
 from actors.mesh._telemetry import SpanKind, Telemetry, parse_traceparent, traceparent
@@ -114,10 +113,10 @@ class Relay:
                 _, first, events = later.popleft()
                 await self._send(key, first, events)
             del self._later[key]
-        except MeshError as error:
+        except Exception as error:
             self._held.add(key)  # the sweeper's from here: order within the key would be lost otherwise
             self._later.pop(key, None)
-            log.warning("publishing failed", aggregate_key=key, error=str(error))
+            log.warning("publishing failed", aggregate_key=key, error=repr(error))
 
     async def _send(self, key: str, first: int, events: Sequence[NewEvent]) -> None:
         for version, event in enumerate(events, first):
@@ -159,7 +158,7 @@ class Relay:
             return
         try:
             await self._outbox.clear(done, BrokerMark(self._born, self._last_sequence))
-        except MeshError as error:  # published twice at worst: the message id and the readers know
+        except Exception as error:  # published twice at worst: the message id and the readers know
             log.warning("clearing the outbox failed", error=str(error))
 
     async def _sweep(self) -> None:
@@ -171,7 +170,7 @@ class Relay:
                 if rounds % CHECK_EVERY_SWEEPS == 0 and (await self._state()).born != self._born:
                     await self.repair()
                 await self.sweep()
-            except MeshError as error:
+            except Exception as error:
                 log.warning("sweeping failed", error=str(error))
 
     async def sweep(self, older_than_seconds: float = SWEEP_OLDER_THAN_SECONDS) -> int:
