@@ -107,6 +107,13 @@ class ShopPlatform:
             done.setdefault(row.payment_id, Counter())[row.kind] += row.outcome == "approved"
         return done
 
+    async def delivered(self, domain: str) -> dict[int, int]:
+        """Return by process how many messages of others NATS has delivered to a domain."""
+        url = self.platform.endpoints.nats_monitor
+        async with httpx.AsyncClient(base_url=url, trust_env=False) as http:
+            found = (await http.get("/connz")).json()["connections"]
+        return {one["cid"]: one["out_msgs"] for one in found if one["name"] == f"{domain} inbound"}
+
     async def left_over(self, domains: Iterable[str] = ("users", "orders", "inventory", "payments")) -> list[str]:
         """Return what is not at rest in the tables: nothing, when every story is over and told."""
         looks = {
