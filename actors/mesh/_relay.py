@@ -113,7 +113,7 @@ class Relay:
                 _, first, events = later.popleft()
                 await self._send(key, first, events)
             del self._later[key]
-        except Exception as error:
+        except Exception as error:  # noqa: BLE001 - whatever it was, the key must not be stuck here
             self._held.add(key)  # the sweeper's from here: order within the key would be lost otherwise
             self._later.pop(key, None)
             log.warning("publishing failed", aggregate_key=key, error=repr(error))
@@ -158,7 +158,7 @@ class Relay:
             return
         try:
             await self._outbox.clear(done, BrokerMark(self._born, self._last_sequence))
-        except Exception as error:  # published twice at worst: the message id and the readers know
+        except Exception as error:  # noqa: BLE001 - published twice at worst: the message id and the readers know
             log.warning("clearing the outbox failed", error=str(error))
 
     async def _sweep(self) -> None:
@@ -170,8 +170,8 @@ class Relay:
                 if rounds % CHECK_EVERY_SWEEPS == 0 and (await self._state()).born != self._born:
                     await self.repair()
                 await self.sweep()
-            except Exception as error:
-                log.warning("sweeping failed", error=str(error))
+            except Exception as error:  # noqa: BLE001 - nobody starts the sweeper again
+                log.warning("sweeping failed", error=repr(error))
 
     async def sweep(self, older_than_seconds: float = SWEEP_OLDER_THAN_SECONDS) -> int:
         """Publish what the outbox still holds, oldest first; return how many commits that were."""
