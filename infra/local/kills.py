@@ -12,7 +12,7 @@ from infra.local.platform import LocalPlatform
 async def kills(
     platform: LocalPlatform, seed: int, *, victims: Sequence[str], every_seconds: float, kills_max: int = 1_000
 ) -> AsyncIterator[list[str]]:
-    """Kill -9 a random live part again and again; the list tells which, in order."""
+    """Kill -9 one live part after another, all before any comes again; the list tells which, in order."""
     struck: list[str] = []
     weather = asyncio.create_task(_strike(platform, seed, victims, every_seconds, kills_max, struck))
     try:
@@ -31,9 +31,11 @@ async def _strike(
     struck: list[str],
 ) -> None:
     dice = random.Random(seed)  # noqa: S311  chance that can be had again, not secrecy
+    coming: list[str] = []
     while len(struck) < kills_max:
         await asyncio.sleep(every_seconds * (0.5 + dice.random()))
-        victim = dice.choice(victims)
+        coming = coming or dice.sample(victims, len(victims))
+        victim = coming.pop()
         if victim in platform.pids():
             platform.kill(victim)
             struck.append(victim)

@@ -23,7 +23,8 @@ async def stormy(running: Running, *, seed: int, orders: int, rate: float, every
     storm = kills(running.platform, seed, victims=VICTIMS, every_seconds=every_seconds, kills_max=most)
     async with storm as struck:
         outcome = await simulate(running.platform.endpoints, seed, orders, concurrency=24, rate=rate)
-    log.info("killed: %s; clients saw %s", " ".join(struck), outcome)
+    told = (outcome.answers, outcome.cancels, f"{outcome.tries_again} tries again", f"{outcome.seconds} s")
+    log.info("killed: %s; clients saw %s", " ".join(struck), told)
     assert not outcome.wrong
     assert struck
     verdict = await running.checked(acknowledged=outcome.acknowledged)
