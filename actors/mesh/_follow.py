@@ -65,11 +65,12 @@ async def follow_each(
 
     async def handle_key(messages: Sequence[Delivered]) -> list[Verdict]:
         verdicts: list[Verdict] = []
+        failed: Again | None = None
         for message in messages:
-            if any(isinstance(verdict, Again) for verdict in verdicts):
-                verdicts.append(Again(AGAIN_SECONDS_FIRST))  # what follows a failed one of its key waits for it
-            else:
-                verdicts.append(await judged(following, consumer, message, handle))
+            # What follows a failed one of its key waits for it, and as long.
+            verdict = failed or await judged(following, consumer, message, handle)
+            failed = verdict if isinstance(verdict, Again) else None
+            verdicts.append(verdict)
         return verdicts
 
     async def handle_batch(batch: Sequence[Delivered]) -> Sequence[Verdict]:
