@@ -17,7 +17,7 @@ from rich.table import Table
 
 from cli.check_facts import Facts
 from cli.check_rules import ends, kept_word, letters, once, published, quiet, views
-from cli.check_stores import Places, read_facts, unrest
+from cli.check_stores import AWAY, Places, read_facts, unrest
 from cli.check_value import money, stock
 from infra.local.endpoints import read_endpoints
 from infra.local.failures import StartFailed
@@ -76,7 +76,10 @@ def run(
     as_json: Annotated[bool, typer.Option("--json", help="Print one object for machines and nothing else.")] = False,
 ) -> int:
     """Read the stores of the running platform at rest; exit 0 only if every invariant holds."""
-    verdict = asyncio.run(check(read_settings().data_folder))
+    try:
+        verdict = asyncio.run(check(read_settings().data_folder))
+    except AWAY as error:
+        raise StartFailed("check", f"a store does not answer ({error})", "look at the panel of `just up`") from error
     if as_json:
         sys.stdout.write(msgspec.json.encode(verdict).decode() + "\n")
     else:
@@ -124,7 +127,7 @@ async def at_rest(folder: Path, timeout_seconds: float) -> list[str]:
     while True:
         try:
             found = await unrest(places)
-        except Exception as error:  # noqa: BLE001  a store that is being restarted is one more thing under way
+        except AWAY as error:  # being restarted: one more thing under way
             found = [f"a store does not answer: {error!r}"]
         quiet_looks = 0 if found else quiet_looks + 1
         if quiet_looks == LOOKS_MAX or loop.time() > end:

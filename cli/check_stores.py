@@ -44,6 +44,9 @@ LEDGER = "SELECT transaction_id, order_id, account, currency, amount_minor FROM 
 IS_THERE = "SELECT to_regclass($1) IS NOT NULL"
 VIEW = 'SELECT key, version, document FROM "{schema}".view_{view} ORDER BY key'
 
+AWAY = (OSError, MeshError, asyncpg.PostgresError, asyncpg.InterfaceError, httpx.HTTPError)
+"""What reading raises where a store is away."""
+
 Connection = Any  # asyncpg's is generic in its stubs only
 Stored = Mapping[str, Sequence[StoredEvent]]
 
