@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
+from functools import cache
 from typing import Any, NamedTuple, Protocol, overload
 
 import msgspec
@@ -85,9 +86,11 @@ class Client:
     async def ask(self, message: Any, envelope: Envelope | None = None, *, on_behalf_of: str = "") -> Any:
         """Ask and return the decoded reply; raise `Refused` or a `Fault`."""
         kind: type[Message] = type(message)
-        reply = await self.ask_raw(message, self.envelope(envelope, on_behalf_of))
+        # A question needs no id of its own: nothing comes of it that could be repeated.
+        filled = self._filled(envelope or Envelope(), on_behalf_of, self._ids.new if issubclass(kind, Command) else str)
+        reply = await self.ask_raw(message, filled)
         try:
-            return msgspec.json.decode(reply.body, type=reply_type(kind))
+            return reply_decoder(kind)(reply.body)
         except (msgspec.MsgspecError, UnicodeDecodeError) as error:
             raise Broken(f"the reply to {subject_of(kind)} cannot be read: {error}") from None
 
@@ -101,7 +104,7 @@ class Client:
         # Only what changes an entity is found by its id: its readers would bury the story under their own traces.
         attributes = {"mesh.key": key} if isinstance(message, Command) else None
         with self._telemetry.span(f"ask {subject}", SpanKind.CLIENT, attributes=attributes):
-            headers = envelope.headers()
+            headers = envelope.request_headers(is_command=isinstance(message, Command))
             if (parent := traceparent()) is not None:
                 headers["traceparent"] = parent
             reply = await self._bus.request(
@@ -126,9 +129,11 @@ class Client:
 
     def envelope(self, given: Envelope | None = None, on_behalf_of: str = "") -> Envelope:
         """Return an envelope with what is missing filled in: id, times, the identity's signature."""
-        given = given or Envelope()
+        return self._filled(given or Envelope(), on_behalf_of, self._ids.new)
+
+    def _filled(self, given: Envelope, on_behalf_of: str, new_id: Callable[[], str]) -> Envelope:
         now = self._clock.now_ms()
-        command_id = given.command_id or self._ids.new()
+        command_id = given.command_id or new_id()
         principal = given.principal
         if not principal:
             identity = self._identity
@@ -204,6 +209,13 @@ class Client:
         for subscription in self._watched.values():
             await subscription.stop()
         self._watched.clear()
+
+
+@cache
+def reply_decoder(kind: type[Message]) -> Callable[[bytes], Any]:
+    """Return what reads the replies to one type of message."""
+    decode: Callable[[bytes], Any] = msgspec.json.Decoder(reply_type(kind)).decode
+    return decode
 
 
 def reply_error(reply: BusReply) -> MeshError | None:

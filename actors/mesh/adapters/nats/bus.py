@@ -25,6 +25,7 @@ from actors.mesh.adapters.nats.connection import Connection
 from actors.mesh.adapters.nats.dialling import Settings
 from actors.mesh.adapters.nats.failures import check_size, mesh_error
 from actors.mesh.adapters.nats.following import Follower
+from actors.mesh.adapters.nats.headers import outgoing
 from actors.mesh.adapters.nats.notices import Notices
 from actors.mesh.adapters.nats.pulling import Puller
 from actors.mesh.adapters.nats.requests import UNSENT_BYTES_MAX, Requests
@@ -116,7 +117,7 @@ class NatsBus:
         if client.pending_data_size > UNSENT_BYTES_MAX:
             raise Overloaded("NATS takes less than is published")
         try:
-            await client.publish(subject, body, headers=dict(headers) or None)
+            await client.publish(subject, body, headers=outgoing(headers))
         except NatsError as error:
             raise mesh_error(subject, error) from error
 

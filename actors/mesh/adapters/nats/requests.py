@@ -11,6 +11,7 @@ from nats.errors import Error as NatsError
 from actors.mesh._errors import TimedOut, Unavailable
 from actors.mesh.adapters.nats.connection import PENDING_MESSAGES_MAX, Connection
 from actors.mesh.adapters.nats.failures import check_size, mesh_error
+from actors.mesh.adapters.nats.headers import outgoing
 from actors.mesh.adapters.nats.notices import Notices
 
 STATUS = "Status"
@@ -53,7 +54,7 @@ class Requests:
         self._waiting[token] = answer
         timer = loop.call_later(timeout_seconds, _give_up, answer, subject, timeout_seconds)
         try:
-            await client.publish(subject, body, f"{self._inbox}.{token}", dict(headers) or None)
+            await client.publish(subject, body, f"{self._inbox}.{token}", outgoing(headers))
             return await answer
         except NatsError as error:
             raise mesh_error(subject, error) from error

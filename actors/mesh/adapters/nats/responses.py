@@ -8,6 +8,7 @@ from nats.errors import Error as NatsError
 
 from actors.mesh.adapters.nats.connection import Connection
 from actors.mesh.adapters.nats.failures import check_size
+from actors.mesh.adapters.nats.headers import outgoing
 from actors.mesh.adapters.nats.notices import Notices
 
 INBOX = "_INBOX"
@@ -36,6 +37,6 @@ class Responder:
         check_size(body, headers, self._connection.message_bytes_max)
         self._reply = ""
         try:
-            await self._connection.client.publish(reply, body, headers=dict(headers) or None)
+            await self._connection.client.publish(reply, body, headers=outgoing(headers))
         except NatsError as error:
             self._notices.tell("answer_lost", error)
