@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cache
 from typing import Literal
 
 import msgspec
@@ -25,6 +26,7 @@ class Principal(msgspec.Struct, frozen=True, kw_only=True):
         return self.on_behalf_of or self.subject
 
 
+@cache
 def permission(message: type[Message]) -> str:
     """Return the permission a message needs: `orders:place_order`."""
     return f"{domain_of(message)}:{wire_name(message)}"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Coroutine, Mapping
+from functools import partial
 from typing import Any, NamedTuple
 
 from actors.mesh._blueprint import Blueprint, consumers, shapes
@@ -150,10 +151,10 @@ class Pool:
     def _run(self, work: Coroutine[Any, Any, None], among: set[asyncio.Task[None]]) -> None:
         task = asyncio.create_task(work)
         among.add(task)
-        task.add_done_callback(among.discard)
-        task.add_done_callback(self._taken)
+        task.add_done_callback(partial(self._taken, among))
 
-    def _taken(self, task: asyncio.Task[None]) -> None:
+    def _taken(self, among: set[asyncio.Task[None]], task: asyncio.Task[None]) -> None:
+        among.discard(task)
         if not task.cancelled() and (error := task.exception()) is not None:
             log.warning("a reply could not be sent", error=repr(error))
 
