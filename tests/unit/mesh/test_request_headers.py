@@ -38,7 +38,7 @@ def test_an_id_in_another_spelling_is_the_same_id(given: str) -> None:
     assert read_envelope({COMMAND_ID: given}).command_id == ID
 
 
-@pytest.mark.parametrize("given", ["soon", f"{ID}\n", ID[:-1], "٠" * 32 + ID])
+@pytest.mark.parametrize("given", ["soon", f"{ID}\n", ID[:-1], "\u0660" * 32 + ID])
 def test_what_is_no_id_is_told(given: str) -> None:
     with pytest.raises(ValueError, match=COMMAND_ID):
         read_envelope({COMMAND_ID: given})
@@ -51,9 +51,7 @@ def test_a_clean_header_is_what_it_was_also_when_it_is_cleaned_again(value: str)
     assert headers[PRINCIPAL].strip().translate({10: " ", 13: " "}).encode() == value.encode()
 
 
-@pytest.mark.parametrize(
-    "value", [f"{LONG}\r\nMesh-Principal: eve", f"{LONG}\nx", f"{LONG}\r", f" {LONG} ", f"{LONG}\n"]
-)
+@pytest.mark.parametrize("value", [f"{LONG}\r\nMesh-Error: x", f"{LONG}\nx", f"{LONG}\r", f" {LONG} ", f"{LONG}\n"])
 def test_a_header_that_is_not_clean_is_left_for_the_client_to_clean(value: str) -> None:
     headers = outgoing({PRINCIPAL: value})
     assert headers == {PRINCIPAL: value}
