@@ -191,18 +191,20 @@ async def test_a_repair_that_failed_is_tried_again_and_until_then_the_loss_stays
 
 async def test_a_second_pool_that_sees_a_mended_stream_marks_it_where_it_stands() -> None:
     async with toy_mesh(pools_per_domain=2) as mesh:
-        for _ in range(20):
-            await mesh.client.ask(Count(counter_id="a", amount=1))
+        await mesh.client.ask(Count(counter_id="a", amount=1))
+        [event] = mesh.truth.domain("counters").events["counter/a"]
+        headers = {"Mesh-Key": event.key, "Mesh-Version": "1"}
+        for number in range(30):  # the old stream held more than the journal: repeats that came too late to be known
+            await mesh.bus.store("counters.event.counted.1", event.body, headers, message_id=f"repeat-{number}")
+        await asyncio.gather(*(mesh.client.ask(Count(counter_id=key, amount=1)) for key in "bc"))  # one in each pool
         await at_rest(mesh)
         await lose_the_stream(mesh)
         await mesh.clock.sleep(8)
         await at_rest(mesh)
-        for key in "bcdef":
-            await mesh.client.ask(Count(counter_id=key, amount=1))
+        await asyncio.gather(*(mesh.client.ask(Count(counter_id=key, amount=1)) for key in "defg"))
         await at_rest(mesh)
         mark, state = mesh.truth.domain("counters").broker, await mesh.bus.stream_state("COUNTERS")
-        assert mark is not None
-        assert (mark.born, mark.last_sequence <= state.last_sequence) == (state.born, True)
+        assert mark == BrokerMark(state.born, state.last_sequence)
 
 
 async def test_what_a_killed_pool_had_not_published_another_one_does() -> None:

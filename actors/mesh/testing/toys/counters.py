@@ -54,8 +54,6 @@ class Reopen(Command, frozen=True, kw_only=True):
 
 
 class Note(Command, frozen=True, kw_only=True):
-    """Keep a secret."""
-
     counter_id: Id
     secret: str
 
@@ -90,8 +88,6 @@ class Stumble(Command, frozen=True, kw_only=True):
 
 
 class RecordRung(Command, frozen=True, kw_only=True):
-    """What the bell said."""
-
     counter_id: Id
     tone: str
 
