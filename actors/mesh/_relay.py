@@ -34,9 +34,7 @@ log = get_logger()
 class Relay:
     """Publishes a domain's events; one commit in flight a key, and a key that failed waits for the sweeper."""
 
-    def __init__(
-        self, blueprint: Blueprint, bus: Bus, clock: Clock, telemetry: Telemetry, chaos: Chaos
-    ) -> None:
+    def __init__(self, blueprint: Blueprint, bus: Bus, clock: Clock, telemetry: Telemetry, chaos: Chaos) -> None:
         self._blueprint, self._bus = blueprint, bus
         self._outbox: Outbox  # comes with the start: the store that holds it wants `appended` first
         self._clock, self._telemetry, self._chaos = clock, telemetry, chaos
