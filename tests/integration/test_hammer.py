@@ -22,7 +22,7 @@ pytestmark = pytest.mark.asyncio(loop_scope="session")
 
 POOLS = 4
 CALLERS = 32
-COMMANDS = 640
+COMMANDS = 320
 EVENTS = {
     wire_name(kind): kind for kind in vars(inventory).values() if isinstance(kind, type) and issubclass(kind, Event)
 }

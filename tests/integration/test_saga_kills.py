@@ -168,7 +168,8 @@ async def killed_everywhere(
         try:
             await story.told(wanted, timeout_seconds=timeout_seconds)
         except TimeoutError:
-            pytest.fail(f"nobody passed {sorted(wanted - shop.fired())}")
+            stuck = [order for order in story.orders if await shop.status(order) == "under way"]
+            pytest.fail(f"nobody passed {sorted(wanted - shop.fired())}; under way: {stuck}; {await shop.left_over()}")
         ended = await shop.at_rest(story.orders)
         assert not await story.wrongs(ended)
         paid = sum(end == "paid" for end in ended.values())
