@@ -34,16 +34,28 @@ async def buys(http: httpx.AsyncClient, token: str, sku: str, number: int) -> st
     return answers[0]
 
 
+async def taken_up(running: Running, domain: str) -> dict[int, int]:
+    """How many messages NATS has handed to each process that takes a domain's requests."""
+    async with httpx.AsyncClient(trust_env=False) as http:
+        found = (await http.get(f"{running.platform.endpoints.nats_monitor}/connz")).json()["connections"]
+    return {each["cid"]: each["out_msgs"] for each in found if each["name"] == f"{domain} inbound"}
+
+
 async def test_of_64_buyers_of_the_last_10_units_10_succeed_and_54_are_told_there_is_no_more(running: Running) -> None:
     warehouse, sku = running.shop("wendy"), "last-units"
     item = {"sku": sku, "title": "The last of its kind", "price": {"amount_minor": 990, "currency": "EUR"}}
     await warehouse.post("/v1/items", item)
     await warehouse.post(f"/v1/items/{sku}/receipts", {"quantity": UNITS})
     endpoints, limits = running.platform.endpoints, httpx.Limits(max_connections=BUYERS)
+    before = {domain: await taken_up(running, domain) for domain in ("orders", "inventory")}
     tokens = [endpoints.tokens[name] for name in ("ada", "grace")]
     async with httpx.AsyncClient(base_url=endpoints.gateway, timeout=30.0, limits=limits, trust_env=False) as http:
         buyers = [buys(http, tokens[number % 2], sku, number) for number in range(BUYERS)]
         answers = Counter(await asyncio.gather(*buyers))
+    for domain, counts in before.items():
+        shares = [count - counts[process] for process, count in (await taken_up(running, domain)).items()]
+        assert len(shares) == 2, f"{domain} has {len(shares)} pools"
+        assert min(shares) >= BUYERS // 4, f"the pools of {domain} took {shares} messages: one did it all"
     assert answers == {"201": UNITS, "409 stock_insufficient": BUYERS - UNITS}
     assert not (await running.checked()).problems
     view = await warehouse.item(sku)

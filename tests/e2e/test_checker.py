@@ -6,6 +6,7 @@ from contextlib import asynccontextmanager
 
 import pytest
 import pytest_asyncio
+from redis.asyncio import Redis
 
 from cli.simulate import simulate
 from tests.e2e.running import Running
@@ -144,6 +145,18 @@ async def test_a_capture_doubled_at_the_card_processor_breaks_the_money(traded: 
     log.close()
     assert {"I2", "I5"} <= set(verdict.broken)
     assert any("captured payment" in problem for problem in verdict.problems)
+
+
+async def test_a_row_altered_in_redis_breaks_the_views(traded: Running) -> None:
+    async with Redis.from_url(traded.platform.endpoints.redis) as client:
+        row = next(iter([key async for key in client.scan_iter(match="{inventory:}:view:availability:*:cup-blue")]))
+        kept = await client.hget(row, "d")
+        await client.hset(row, "d", b'{"sku":"cup-blue","available":-3}')
+        try:
+            verdict = await traded.read()
+        finally:
+            await client.hset(row, "d", kept)
+    assert {"I1", "I7"} <= set(verdict.broken)
 
 
 async def test_an_order_that_was_acknowledged_and_is_not_there_is_told(traded: Running) -> None:
