@@ -23,6 +23,7 @@ from actors.mesh._blueprint import Blueprint, consumers, draw, shapes, view_name
 from actors.mesh._chaos import Chaos
 from actors.mesh._client import Client
 from actors.mesh._dead_letters import DeadLetters
+from actors.mesh._errors import Unavailable
 from actors.mesh._follow import Following
 from actors.mesh._log import configure_logging, get_logger
 from actors.mesh._pool import Pool, World
@@ -53,6 +54,7 @@ CARDS_SECONDS = 2.0
 # the four pools need neither; so these two are imported where they are opened.
 EXIT_USAGE = 64
 USAGE = f"usage: python -m actors {' | '.join(ACTORS)} | provision | rebuild <domain> <view>"
+EXIT_UNAVAILABLE = 69
 EXIT_DEAD = 70
 EXIT_SETTINGS = 78
 
@@ -242,6 +244,9 @@ def main(words: list[str]) -> int:
         if name == "provision":
             return uvloop.run(run_provision(read_settings(ProvisionSettings, os.environ)))
         return uvloop.run(work(draw(ACTORS[name]), read_settings(PoolSettings, os.environ)))
+    except Unavailable as error:
+        log.error("start failed", reason=str(error), remedy="it is started again; look at what it names")
+        return EXIT_UNAVAILABLE
     except SettingsError as error:
         print(error, file=sys.stderr)  # noqa: T201
         return EXIT_SETTINGS

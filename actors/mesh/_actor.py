@@ -108,7 +108,6 @@ class Decision(Generic[S]):
     needs: tuple[Callable[[Any], Query[Any]], ...] = ()
     keys: Callable[[Any], Iterable[Key]] | None = None
     more_keys: Callable[[Any, Any], Iterable[Key]] | None = None
-    remember: bool = True
     _state: Callable[[S], S] | None = None
 
 
@@ -208,16 +207,13 @@ def decides(
     more_keys: Callable[[States, C], Iterable[Key]] | None = None,
 ) -> Decision[Any]: ...
 @overload
-def decides(
-    command: type[C], decide: Callable[[S | None, C], Iterable[Event]], *, remember: bool = True
-) -> Decision[S]: ...
+def decides(command: type[C], decide: Callable[[S | None, C], Iterable[Event]]) -> Decision[S]: ...
 @overload
 def decides(
     command: type[C],
     decide: Callable[[S | None, C, R1], Iterable[Event]],
     *,
     needs: tuple[Callable[[C], Query[R1]]],
-    remember: bool = True,
 ) -> Decision[S]: ...
 @overload
 def decides(
@@ -225,7 +221,6 @@ def decides(
     decide: Callable[[S | None, C, R1, R2], Iterable[Event]],
     *,
     needs: tuple[Callable[[C], Query[R1]], Callable[[C], Query[R2]]],
-    remember: bool = True,
 ) -> Decision[S]: ...
 @overload
 def decides(
@@ -233,18 +228,14 @@ def decides(
     decide: Callable[[S | None, C, R1, R2, R3], Iterable[Event]],
     *,
     needs: tuple[Callable[[C], Query[R1]], Callable[[C], Query[R2]], Callable[[C], Query[R3]]],
-    remember: bool = True,
 ) -> Decision[S]: ...
-def decides(
-    command: Any, decide: Any, *, needs: Any = (), keys: Any = None, more_keys: Any = None, remember: bool = True
-) -> Any:
+def decides(command: Any, decide: Any, *, needs: Any = (), keys: Any = None, more_keys: Any = None) -> Any:
     """Bind a command to the pure function that decides it.
 
     `needs`: at most three functions from the command to a query of another domain, whose replies are handed on.
     `keys`, `more_keys`: the aggregates a command over several touches, and those that only their states name.
-    `remember=False`: the reply holds a secret; a repeat is refused, not answered.
     """
-    return Decision(command, decide, tuple(needs), keys, more_keys, remember)
+    return Decision(command, decide, tuple(needs), keys, more_keys)
 
 
 def answers(query: type[Query[R]], answer: Callable[[Any, Read], Awaitable[R]]) -> Answers:

@@ -11,7 +11,17 @@ import msgspec
 
 from actors.mesh._actor import Actor, Aggregate, Answers, Decision, Key, Projection
 from actors.mesh._ports import ConsumerSpec, StreamSpec, ViewShape
-from schemas.message import Command, Event, domain_of, key_field, reply_type, snake_case, subject_of, wire_name
+from schemas.message import (
+    Accepted,
+    Command,
+    Event,
+    domain_of,
+    key_field,
+    reply_type,
+    snake_case,
+    subject_of,
+    wire_name,
+)
 
 NEEDS_MAX = 3
 """A command may ask at most this many other domains first: each is a hop in front of the customer."""
@@ -112,6 +122,10 @@ def bound_commands(actor: Actor) -> dict[str, Bound]:
             if key_field(command) is None or (decision.keys is None and key_field(command) != aggregate.key):
                 raise Misdeclared(
                     f"{actor.name}: the first field of {command.__name__} must be the id {aggregate.key!r}"
+                )
+            if reply_type(command) is not Accepted:
+                raise Misdeclared(
+                    f"{actor.name}: {command.__name__} must be answered with Accepted: nothing else is yet"
                 )
             if len(decision.needs) > NEEDS_MAX:
                 raise Misdeclared(f"{actor.name}: {command.__name__} needs more than {NEEDS_MAX} other domains")

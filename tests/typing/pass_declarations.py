@@ -114,7 +114,6 @@ actor = Actor(
             decisions=(
                 decides(PlaceOrder, place, needs=(customer_of, prices_of)),
                 decides(ConfirmOrder, confirm),
-                decides(ConfirmOrder, confirm, remember=False),
                 decides(ReserveStock, reserve, keys=keys, more_keys=more_keys),
             ),
         ),

@@ -13,6 +13,7 @@ from actors.mesh._blueprint import Misdeclared, consumers, draw
 from actors.mesh.testing.toys import counters, limits
 from actors.mesh.testing.toys.counters import Close, Count, Counted, Counter, CounterEvent, CounterView, GetCounter
 from actors.mesh.testing.toys.limits import LimitSet, SetLimit
+from schemas.message import Command, Id
 
 
 def unannotated(counter: Counter | None, event) -> Counter:  # type: ignore[no-untyped-def]
@@ -47,6 +48,11 @@ def aggregate(*decisions: Any, evolve: Any = counters.evolve, key: str = "counte
     return Aggregate(state=Counter, key=key, evolve=evolve, decisions=decisions)
 
 
+class Peek(Command[CounterView], frozen=True, kw_only=True):
+    counter_id: Id
+
+
+Peek.__module__ = "toys.counters"  # a message's domain is the name of its module
 NEEDY: Any = decides(Count, nothing, needs=(counters.limit_of,) * 4)  # type: ignore[call-overload]
 
 
@@ -60,6 +66,7 @@ NEEDY: Any = decides(Count, nothing, needs=(counters.limit_of,) * 4)  # type: ig
         (Actor(name="counters", aggregates=(aggregate(decides(SetLimit, nothing)),)), "is a command of limits"),
         (Actor(name="counters", aggregates=(aggregate(decides(Count, nothing), decides(Count, nothing)),)), "twice"),
         (Actor(name="counters", aggregates=(aggregate(NEEDY),)), "more than 3"),
+        (Actor(name="counters", aggregates=(aggregate(decides(Peek, nothing)),)), "answered with Accepted"),
         (Actor(name="counters", answers=(answers(GetCounter, wrong_reply),)), "return CounterView"),  # type: ignore[arg-type]
         (Actor(name="counters", projections=(projects(CounterView, view_of_a_stranger),)), "events of one aggregate"),
         (Actor(name="counters", timers=(after(Counted, 1, stop),)), "not folded by any aggregate"),
