@@ -52,7 +52,7 @@ class Peek(Command[CounterView], frozen=True, kw_only=True):
     counter_id: Id
 
 
-Peek.__module__ = "toys.counters"  # a message's domain is the name of its module
+Peek.__module__ = counters.__name__  # a message belongs to the domain that its module is named after
 NEEDY: Any = decides(Count, nothing, needs=(counters.limit_of,) * 4)  # type: ignore[call-overload]
 
 
