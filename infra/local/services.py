@@ -9,6 +9,7 @@ from typing import Literal
 
 import msgspec
 
+from infra.local.closing import close
 from infra.local.failures import NotReady
 from infra.local.parts import Part
 from infra.local.plan import Plan
@@ -146,7 +147,7 @@ async def answers_200(url: str) -> None:
                 await writer.drain()
                 status = (await reader.readline()).decode(errors="replace").strip()
             finally:
-                writer.close()
+                await close(writer)
     except (OSError, TimeoutError) as error:
         raise NotReady(str(error) or "no answer") from error
     if status.split()[1:2] != ["200"]:

@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
+from infra.local.closing import close
 from infra.local.failures import NotReady, StartFailed
 from infra.local.parts import Part
 from infra.local.plan import Plan
@@ -86,7 +87,7 @@ async def answers(url: str) -> None:
                 if parts.password and answer == b"+OK\r\n":
                     answer = await reader.readline()
             finally:
-                writer.close()
+                await close(writer)
     except (OSError, TimeoutError) as error:
         raise NotReady(str(error) or "no answer") from error
     if answer != b"+PONG\r\n":

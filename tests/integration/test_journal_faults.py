@@ -163,6 +163,7 @@ async def test_a_commit_of_unknown_outcome_is_never_called_unexecuted(
     await bring_back(own_servers)
 
 
+@pytest.mark.slow
 async def test_a_table_that_stays_locked_is_an_unavailable_database(
     stores: Stores, monkeypatch: pytest.MonkeyPatch
 ) -> None:

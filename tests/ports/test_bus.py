@@ -100,7 +100,7 @@ async def fill(bus: Bus, unique: str, count: int, *, first: int = 0, kind: str =
 
 async def test_a_request_is_answered_with_body_and_headers(bus: Bus, unique: str) -> None:
     await bus.serve(f"{unique}.command.make.*", unique, echo)
-    reply = await bus.request(f"{unique}.command.make.7", b"hello", {"Mesh-Key": "7"}, timeout_seconds=2)
+    reply = await bus.request(f"{unique}.command.make.7", b"hello", {"Mesh-Key": "7"}, timeout_seconds=10)
     assert reply.body == b"echo hello"
     assert reply.headers["Mesh-Key"] == "7"
 
@@ -132,28 +132,28 @@ async def test_more_requests_than_allowed_are_overload_at_once(bus: Bus, unique:
         await received.respond(b"done", {})
     assert len(await asyncio.gather(*requests)) == IN_FLIGHT_MAX
     await bus.serve(f"{unique}.quick", unique, echo)
-    assert (await bus.request(f"{unique}.quick", b"", {}, timeout_seconds=2)).body == b"echo "
+    assert (await bus.request(f"{unique}.quick", b"", {}, timeout_seconds=10)).body == b"echo "
 
 
 async def test_a_message_too_large_is_refused_and_the_bus_goes_on(bus: Bus, unique: str) -> None:
     await bus.serve(f"{unique}.echo", unique, echo)
     for send in (
-        lambda: bus.request(f"{unique}.echo", bytes(262_145), {}, timeout_seconds=2),
-        lambda: bus.request(f"{unique}.echo", bytes(262_140), {"Mesh-Key": "x" * 100}, timeout_seconds=2),
+        lambda: bus.request(f"{unique}.echo", bytes(262_145), {}, timeout_seconds=10),
+        lambda: bus.request(f"{unique}.echo", bytes(262_140), {"Mesh-Key": "x" * 100}, timeout_seconds=10),
         lambda: bus.publish(f"{unique}.echo", bytes(262_145), {}),
         lambda: bus.store(f"{unique}.echo", bytes(262_145), {}, message_id="1"),
     ):
         with pytest.raises(Refused) as caught:
             await send()
         assert (caught.value.code, caught.value.kind) == ("message_too_large", "invalid")
-    assert (await bus.request(f"{unique}.echo", b"x", {}, timeout_seconds=2)).body == b"echo x"
+    assert (await bus.request(f"{unique}.echo", b"x", {}, timeout_seconds=10)).body == b"echo x"
 
 
 async def test_the_headers_given_stay_as_they_were(bus: Bus, unique: str) -> None:
     await streams_of(bus, unique)
     await bus.serve(f"{unique}.echo", unique, echo)
     headers = {"Mesh-Key": "7"}
-    await bus.request(f"{unique}.echo", b"", headers, timeout_seconds=2)
+    await bus.request(f"{unique}.echo", b"", headers, timeout_seconds=10)
     await bus.publish(f"{unique}.echo", b"", headers)
     await bus.store(f"{unique}.event.made.1", b"", headers, message_id="1")
     assert headers == {"Mesh-Key": "7"}
@@ -161,7 +161,7 @@ async def test_the_headers_given_stay_as_they_were(bus: Bus, unique: str) -> Non
 
 async def test_headers_carry_any_text(bus: Bus, unique: str) -> None:
     await bus.serve(f"{unique}.echo", unique, echo)
-    reply = await bus.request(f"{unique}.echo", b"", {"Mesh-Key": "Grüße 你好: ok"}, timeout_seconds=2)
+    reply = await bus.request(f"{unique}.echo", b"", {"Mesh-Key": "Grüße 你好: ok"}, timeout_seconds=10)
     assert reply.headers["Mesh-Key"] == "Grüße 你好: ok"
 
 
@@ -212,16 +212,16 @@ async def test_a_handler_that_fails_does_not_end_its_subscription(bus: Bus, uniq
 
     await bus.serve(f"{unique}.echo", unique, handle)
     await bus.publish(f"{unique}.echo", b"bad", {})
-    assert (await bus.request(f"{unique}.echo", b"good", {}, timeout_seconds=2)).body == b"echo good"
+    assert (await bus.request(f"{unique}.echo", b"good", {}, timeout_seconds=10)).body == b"echo good"
 
 
 async def test_a_subscription_that_was_stopped_takes_nothing_more(bus: Bus, unique: str) -> None:
     subscription = await bus.serve(f"{unique}.echo", unique, echo)
-    await bus.request(f"{unique}.echo", b"", {}, timeout_seconds=2)
+    await bus.request(f"{unique}.echo", b"", {}, timeout_seconds=10)
     await subscription.stop()
     await subscription.stop()
     with pytest.raises(Unavailable):
-        await bus.request(f"{unique}.echo", b"", {}, timeout_seconds=2)
+        await bus.request(f"{unique}.echo", b"", {}, timeout_seconds=10)
 
 
 async def test_what_was_taken_before_the_stop_is_still_answered(bus: Bus, unique: str) -> None:
