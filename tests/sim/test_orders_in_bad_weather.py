@@ -120,7 +120,7 @@ async def simulated(seed: int, *, orders: int = 12, rough: float = 0.05, deadly:
 @pytest.mark.parametrize("seed", range(6))
 async def test_every_order_ends_paid_or_cancelled_and_the_books_are_right(seed: int) -> None:
     simulation = await simulated(seed)
-    assert len(simulation.weather.happened) > 20, "this was fair weather"
+    assert sum(simulation.weather.happened.values()) > 50, f"this was fair weather: {simulation.weather.happened}"
 
 
 @pytest.mark.slow
