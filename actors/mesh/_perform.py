@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Mapping
 from typing import Any
 
@@ -12,6 +11,7 @@ from actors.mesh._actor import Performance
 from actors.mesh._blueprint import Blueprint
 from actors.mesh._chaos import Chaos
 from actors.mesh._client import Client
+from actors.mesh._crew import Crew
 from actors.mesh._errors import Fault, Refused
 from actors.mesh._follow import Inbound
 from actors.mesh._log import get_logger
@@ -50,8 +50,7 @@ class Performer:
         self._performances = {performer(each): each for each in blueprint.actor.performances}
         self._rows, self._ports, self._client, self._privacy = rows, ports, client, privacy
         self._clock, self._telemetry, self._chaos = clock, telemetry, chaos
-        self._room = asyncio.Semaphore(AT_ONCE_MAX)
-        self._working: set[asyncio.Task[None]] = set()
+        self._crew = Crew(AT_ONCE_MAX)
 
     async def handle(self, inbound: Inbound) -> None:
         """Begin the work an event asks for; an event seen before is left to whoever began it."""
@@ -64,16 +63,7 @@ class Performer:
                     await self._spawn(performance, row)
 
     async def _spawn(self, performance: Performance, row: EffectRow) -> None:
-        await self._room.acquire()
-        task = asyncio.create_task(self._perform(performance, row), name=f"effect {row.event_id}")
-        self._working.add(task)
-        task.add_done_callback(self._done)
-
-    def _done(self, task: asyncio.Task[None]) -> None:
-        self._working.discard(task)
-        self._room.release()
-        if not task.cancelled() and (error := task.exception()) is not None:
-            log.error("work outside stumbled; the scan takes it up again", effect=task.get_name(), error=repr(error))
+        await self._crew.start(f"effect {row.event_id}", self._perform(performance, row))
 
     async def _perform(self, performance: Performance, row: EffectRow) -> None:
         packed = msgspec.json.decode(row.event, type=dict[str, Any])
@@ -137,9 +127,7 @@ class Performer:
 
     async def stop(self) -> None:
         """Leave what is on its way to the next process; it is written down that it was begun."""
-        for task in tuple(self._working):
-            task.cancel()
-        await asyncio.gather(*self._working, return_exceptions=True)
+        await self._crew.stop()
 
 
 def performer(performance: Performance) -> str:

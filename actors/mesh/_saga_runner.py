@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Sequence
 from typing import Any
 
@@ -11,6 +10,7 @@ import msgspec
 from actors.mesh._blueprint import Blueprint
 from actors.mesh._chaos import Chaos
 from actors.mesh._client import Client
+from actors.mesh._crew import Crew
 from actors.mesh._errors import Fault, MeshError, Overloaded, Refused, refused
 from actors.mesh._follow import Inbound
 from actors.mesh._log import get_logger
@@ -70,8 +70,7 @@ class SagaRunner:
         self._rows, self._client, self._privacy = rows, client, privacy
         self._clock, self._telemetry, self._chaos = clock, telemetry, chaos
         self._keys = Mailboxes()
-        self._room = asyncio.Semaphore(DRIVEN_AT_ONCE_MAX)
-        self._driving: set[asyncio.Task[None]] = set()
+        self._crew = Crew(DRIVEN_AT_ONCE_MAX)
         self._types = {event_name(event): event for saga in self._sagas.values() for event in saga.events}
 
     async def handle(self, inbound: Inbound) -> None:
@@ -106,16 +105,7 @@ class SagaRunner:
         return row, msgspec.json.decode(row.document, type=SagaState)
 
     async def _spawn(self, saga: Saga[Any], key: str) -> None:
-        await self._room.acquire()
-        task = asyncio.create_task(self._drive_alone(saga, key), name=f"saga {saga.name} {key}")
-        self._driving.add(task)
-        task.add_done_callback(self._driven)
-
-    def _driven(self, task: asyncio.Task[None]) -> None:
-        self._driving.discard(task)
-        self._room.release()
-        if not task.cancelled() and (error := task.exception()) is not None:
-            log.error("a saga stumbled; the scan takes it up again", saga=task.get_name(), error=repr(error))
+        await self._crew.start(f"saga {saga.name} {key}", self._drive_alone(saga, key))
 
     async def _drive_alone(self, saga: Saga[Any], key: str) -> None:
         async with self._keys.hold([key]):
@@ -211,14 +201,12 @@ class SagaRunner:
 
     async def _take_up(self, saga: Saga[Any], rows: Sequence[SagaRow]) -> None:
         for row in rows:
-            if not any(task.get_name() == f"saga {saga.name} {row.key}" for task in self._driving):
+            if not self._crew.runs(f"saga {saga.name} {row.key}"):
                 await self._spawn(saga, row.key)
 
     async def stop(self) -> None:
         """Leave what is on its way to be taken up by the next process; it is all written down."""
-        for task in tuple(self._driving):
-            task.cancel()
-        await asyncio.gather(*self._driving, return_exceptions=True)
+        await self._crew.stop()
 
 
 def saved_row(row: SagaRow, state: SagaState, action: Action, deadline_ms: int) -> SagaRow:
