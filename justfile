@@ -10,26 +10,31 @@ _default:
 
 # Start the whole platform on this machine, until Ctrl-C
 [group('run')]
+[no-exit-message]
 up *args: _sync
     @exec {{python}} -m cli up "$@"
 
 # Place orders on a platform of its own and show what happens
 [group('run')]
+[no-exit-message]
 demo *args: _sync
     @exec {{python}} -m cli demo "$@"
 
 # Show one trace of the running platform
 [group('run')]
+[no-exit-message]
 trace *args: _sync
     @exec {{python}} -m cli trace "$@"
 
 # Any command of `mesh`: check, simulate, rebuild, provision ...
 [group('run')]
+[no-exit-message]
 mesh *args: _sync
     @exec {{python}} -m cli "$@"
 
 # Wipe the data of this machine, after asking
 [group('run')]
+[no-exit-message]
 reset *args: _sync
     @exec {{python}} -m cli reset "$@"
 
