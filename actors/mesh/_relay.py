@@ -40,6 +40,7 @@ class Relay:
         self._clock, self._telemetry, self._chaos = clock, telemetry, chaos
         self._queue: deque[tuple[str, int, Sequence[NewEvent]]] = deque()
         self._later: dict[str, deque[tuple[str, int, Sequence[NewEvent]]]] = {}
+        self._backlog = 0
         self._held: set[str] = set()
         self._published: list[tuple[str, int]] = []
         self._last_sequence = 0
@@ -52,7 +53,7 @@ class Relay:
     @property
     def backlog(self) -> int:
         """How many commits wait here; what a crash left is in the outbox besides."""
-        return len(self._queue) + sum(map(len, self._later.values())) + len(self._sending)
+        return self._backlog
 
     async def start(self, outbox: Outbox) -> None:
         """Repair what the broker lost, then publish."""
@@ -79,9 +80,11 @@ class Relay:
             for part in commit.parts:
                 if not part.events or part.key in self._held:
                     continue
-                if self.backlog >= QUEUE_MAX:
+                if self._backlog >= QUEUE_MAX:
                     self._held.add(part.key)
-                elif part.key in self._later:
+                    continue
+                self._backlog += 1  # counted, not summed up: this is the path of every commit
+                if part.key in self._later:
                     self._later[part.key].append((part.key, part.expected + 1, part.events))
                 else:
                     self._later[part.key] = deque()
@@ -107,13 +110,15 @@ class Relay:
         """Publish one commit's events on one key, then those that came meanwhile."""
         try:
             await self._send(key, first, events)
+            self._backlog -= 1
             while later := self._later.get(key):
                 _, first, events = later.popleft()
                 await self._send(key, first, events)
+                self._backlog -= 1
             del self._later[key]
         except Exception as error:  # noqa: BLE001 - whatever it was, the key must not be stuck here
             self._held.add(key)  # the sweeper's from here: order within the key would be lost otherwise
-            self._later.pop(key, None)
+            self._backlog -= 1 + len(self._later.pop(key, ()))
             log.warning("publishing failed", aggregate_key=key, error=repr(error))
 
     async def _send(self, key: str, first: int, events: Sequence[NewEvent]) -> None:
