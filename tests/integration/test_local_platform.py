@@ -1,5 +1,6 @@
 """The embedded platform, with real processes: it starts, survives, says what is wrong, and leaves nothing behind."""
 
+import asyncio
 import os
 import signal
 import socket
@@ -15,7 +16,7 @@ import pytest
 from infra.local import folder as data_folder
 from infra.local import nats_server
 from infra.local.endpoints import Endpoints, read_endpoints
-from infra.local.failures import StartFailed
+from infra.local.failures import NotReady, StartFailed
 from infra.local.ledger import Ledger, Record
 from infra.local.parts import PartState
 from infra.local.platform import LocalPlatform
@@ -92,6 +93,20 @@ async def fails(platform: LocalPlatform) -> str:
 
 async def test_the_servers_of_the_session_are_ready(servers: LocalPlatform) -> None:
     await nats_server.answers(servers.endpoints.nats)
+
+
+async def test_a_probe_that_is_not_answered_hangs_up() -> None:
+    gone = asyncio.Event()
+
+    async def say_nothing(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.read()  # until the other side closes
+        gone.set()
+        writer.close()
+
+    async with await asyncio.start_server(say_nothing, "127.0.0.1", 0) as mute:
+        with pytest.raises(NotReady):
+            await nats_server.answers(f"nats://127.0.0.1:{mute.sockets[0].getsockname()[1]}")
+        await asyncio.wait_for(gone.wait(), WAIT_SECONDS)
 
 
 async def test_a_fresh_database_is_a_new_one_each_time(servers: LocalPlatform) -> None:
