@@ -66,7 +66,7 @@ NEEDY: Any = decides(Count, nothing, needs=(counters.limit_of,) * 4)  # type: ig
         (Actor(name="counters", aggregates=(aggregate(decides(SetLimit, nothing)),)), "is a command of limits"),
         (Actor(name="counters", aggregates=(aggregate(decides(Count, nothing), decides(Count, nothing)),)), "twice"),
         (Actor(name="counters", aggregates=(aggregate(NEEDY),)), "more than 3"),
-        (Actor(name="counters", aggregates=(aggregate(decides(Peek, nothing)),)), "answered with Accepted"),
+        (Actor(name="counters", aggregates=(aggregate(decides(Peek, nothing)),)), "say replies="),
         (Actor(name="counters", answers=(answers(GetCounter, wrong_reply),)), "return CounterView"),  # type: ignore[arg-type]
         (Actor(name="counters", projections=(projects(CounterView, view_of_a_stranger),)), "events of one aggregate"),
         (Actor(name="counters", timers=(after(Counted, 1, stop),)), "not folded by any aggregate"),
