@@ -114,7 +114,7 @@ class Client:
                 raise error
         return RawReply(reply.body, REPEATED in reply.headers)
 
-    async def tell(self, command: Command[Any], envelope: Envelope) -> None:
+    async def carry(self, command: Command[Any], envelope: Envelope) -> None:
         """Send a command of the mesh's own making; raise `Refused` only where a rule of the domain says no.
 
         What its door refuses (a body it cannot read, a principal it does not trust) is the trouble of a deployment
