@@ -109,7 +109,7 @@ class Bus(Protocol):
     async def store(self, subject: str, body: bytes, headers: Mapping[str, str], *, message_id: str) -> int:
         """Publish into a stream, wait for its acknowledgement, return the sequence.
 
-        Raises `TimedOut`, `Unavailable` (also where the stream is full), and `Refused` for what is larger than it takes.
+        Raises `TimedOut`, `Unavailable` (also where the stream is full), `Refused` (larger than the stream takes).
         """
         ...
 

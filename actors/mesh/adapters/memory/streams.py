@@ -37,7 +37,7 @@ class MemoryStream:
         self.born = born
         self.messages: list[Stored] = []
         self._seen: dict[str, tuple[int, int]] = {}  # message id -> (sequence, when), oldest first
-        self._gone = 0
+        self.gone: set[int] = set()
         self._bytes = 0
         self.update(spec)
 
@@ -74,13 +74,13 @@ class MemoryStream:
         """Let go of a message that a work queue is done with; its number stays taken."""
         message = self.messages[sequence - 1]
         self._bytes -= message.size
-        self._gone += 1
-        self.messages[sequence - 1] = Stored(message.subject, {}, b"", sequence, message.at_ms)
+        self.gone.add(sequence)
+        self.messages[sequence - 1] = message._replace(headers={}, body=b"")
 
     def state(self) -> StreamState:
         """Return the stream in three numbers."""
         last_sequence = len(self.messages)
-        return StreamState(born=self.born, last_sequence=last_sequence, messages=last_sequence - self._gone)
+        return StreamState(born=self.born, last_sequence=last_sequence, messages=last_sequence - len(self.gone))
 
 
 class MemoryConsumer:
@@ -139,7 +139,7 @@ class MemoryConsumer:
         while self._position < len(stream.messages):
             message = stream.messages[self._position]
             self._position += 1
-            if self._wants(message.subject):
+            if self._wants(message.subject) and message.sequence not in stream.gone:
                 return message
         return None
 
@@ -148,6 +148,4 @@ class MemoryConsumer:
 
     def _delivered(self, message: Stored) -> Delivered:
         deliveries = self._unacknowledged[message.sequence]
-        return Delivered(
-            message.subject, message.headers, message.body, message.sequence, deliveries, message.at_ms
-        )
+        return Delivered(message.subject, message.headers, message.body, message.sequence, deliveries, message.at_ms)
