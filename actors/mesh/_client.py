@@ -133,7 +133,7 @@ class Client:
         with self._telemetry.span(f"tell {domain}.{kind}.{name}", SpanKind.PRODUCER):
             sealed = self._telling.sealed(subject, body, envelope or Envelope())
             headers = sealed.request_headers(is_command=True)
-            await self._bus.store(subject, body, headers, message_id=telling_id(sealed))
+            await self._bus.store(subject, body, headers, message_id=telling_id(subject, body, sealed))
         return sealed.command_id
 
     async def outcome_of_tell(self, of: type[Command[Any]] | str, command_id: str) -> TellOutcome:

@@ -42,13 +42,13 @@ class Telling:
         )
 
 
-def telling_id(envelope: Envelope) -> str:
+def telling_id(subject: str, body: bytes, envelope: Envelope) -> str:
     """Return what the stream knows a repeated telling by.
 
     Not the command's id alone: a refused command may be told again, and the stream would drop it unread for as long
     as its window is. That a command is done once is the journal's promise anyway.
     """
-    return f"{envelope.command_id}@{envelope.issued_at_ms}"
+    return f"{digest_of(subject, envelope.command_id, body)}@{envelope.issued_at_ms}"
 
 
 def refuse_untellable(command: type[Command[Any]]) -> None:

@@ -1,6 +1,7 @@
-"""Commands that were told: taken off their stream, in order by key, each done once or kept with what went wrong.
+"""Commands that were told: taken off their stream, each done once or kept with what went wrong.
 
-Nothing that comes in can end the reading, or hold up the commands of other keys for longer than a moment.
+Nothing that comes in can end the reading, or hold up the commands of other keys for longer than a moment. Commands of
+one key that a pool takes together are done in their order; pools that share a stream may overtake one another.
 """
 
 from __future__ import annotations
