@@ -16,7 +16,7 @@ RESERVED = {"stock_held": 1, "stock_freed": -1, "stock_taken": -1}
 
 
 def stock(facts: Facts) -> Iterator[str]:
-    """I1: received = on hand + taken - returned, reserved = what is held by those alive, all above zero, views agree."""
+    """I1: received = on hand + taken - returned, reserved = what live reservations hold, none negative, views agree."""
     moved: dict[str, Counter[tuple[str, str]]] = {}
     live: Counter[str] = Counter()
     for sku, events in facts.items.items():

@@ -105,7 +105,7 @@ class Shop:
         return (await self.get(f"/v1/items/{sku}/availability", Availability)).available
 
     async def at_rest(self, order_id: str, timeout_seconds: float = 30.0) -> OrderView:
-        """Wait until the order is paid, cancelled or refunded; return it as it is, at rest or not, when the time is over."""
+        """Wait until the order has come to rest; return it as it is, at rest or not, when the time is over."""
         loop = asyncio.get_running_loop()
         end = loop.time() + timeout_seconds
         while True:
