@@ -93,6 +93,26 @@ async def test_a_bug_in_a_step_stops_that_saga_alone_and_it_goes_on_when_it_is_m
         assert (await shop.order("o1")).status == "paid"
 
 
+async def test_a_saga_whose_process_died_when_it_had_heard_of_its_start_is_taken_up_by_the_scan(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    shop = Shop()
+    async with shop.mesh:
+        await shop.open()
+        [pool] = [pool for pool in shop.mesh.pools if pool._blueprint.name == "orders"]
+        spawn, died = pool._sagas._spawn, list[str]()
+
+        async def die_first(saga: Any, key: str) -> None:
+            if died:
+                await spawn(saga, key)
+            died.append(key)
+
+        monkeypatch.setattr(pool._sagas, "_spawn", die_first)
+        await shop.mesh.client.ask(order("o1"))
+        assert await ends_clean(shop) == "paid"
+        assert len(died) > 1
+
+
 async def test_an_answer_whose_save_is_lost_to_an_event_is_not_waited_for_again() -> None:
     shop = Shop()
     async with shop.mesh:
