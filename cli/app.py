@@ -21,6 +21,11 @@ COMMANDS = MappingProxyType(
         "rebuild": ("cli.services:rebuild", "Make a view again from the first event on."),
         "simulate": ("cli.simulate:run", "Send a seeded day of random orders to the running platform."),
         "check": ("cli.check:run", "Decide from the stores whether money, stock, orders and views add up."),
+        "env": (
+            "cli.env:run",
+            "Print what a tool needs as lines for a shell: secrets, a signing key among them.",
+        ),
+        "token": ("cli.token:run", "Print a signed principal for the stock nats command line: a secret for a minute."),
         "trace": ("cli.trace:run", "Draw what happened to an order, or in a trace."),
     }
 )

@@ -25,8 +25,10 @@ class TellOutcome(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True)
     """How it ended. `refused`: a rule said no. `dead`: it could not be dealt with, and waits for a person.
 
     `pending` is also said of what was never told, of what somebody else told, and of what ended too long ago.
+    `issued_at_ms` is when the sender says to have told what was refused or died: it may be told again under its id.
     """
 
     ending: Literal["pending", "accepted", "refused", "dead"]
     accepted: Accepted | None = None
     refusal: Refusal | None = None
+    issued_at_ms: int = 0

@@ -136,15 +136,20 @@ class Client:
             await self._bus.store(subject, body, headers, message_id=telling_id(subject, body, sealed))
         return sealed.command_id
 
-    async def outcome_of_tell(self, of: type[Command[Any]] | str, command_id: str) -> TellOutcome:
-        """Ask a domain, named or by a command of it, what became of a command that was told."""
+    async def outcome_of_tell(self, of: type[Command[Any]] | str, command_id: str, *, since_ms: int = 0) -> TellOutcome:
+        """Ask a domain, named or by a command of it, what became of a command that was told.
+
+        How an earlier telling was refused or died counts as pending: one whose `issued_at_ms` is before `since_ms`.
+        """
         subject = f"{of if isinstance(of, str) else domain_of(of)}.query.{TELL_OUTCOME}"
         if not CANONICAL_UUID.fullmatch(command_id):
             raise Refused("command_id_invalid", "a command's id is a UUID, in lower case with dashes", kind="invalid")
         body, envelope = msgspec.json.encode(TellQuestion(command_id=command_id)), self._filled(Envelope(), "", str)
         reply = await self._asked(subject, command_id, body, envelope, is_command=False)
         try:
-            return msgspec.json.decode(reply.body, type=TellOutcome)
+            outcome = msgspec.json.decode(reply.body, type=TellOutcome)
+            is_earlier = outcome.refusal is not None and outcome.issued_at_ms < since_ms
+            return TellOutcome(ending="pending") if is_earlier else outcome
         except (msgspec.MsgspecError, UnicodeDecodeError) as error:
             raise Broken(f"the reply to {subject} cannot be read: {error}") from None
 

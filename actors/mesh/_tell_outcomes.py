@@ -10,6 +10,7 @@ from actors.mesh._errors import Fault
 from actors.mesh._log import get_logger
 from actors.mesh._ports import Clock, Journal, Remembered, TellEnding, TellRow, TellRows
 from actors.mesh._privacy import Privacy
+from schemas.envelope import Envelope
 from schemas.message import Accepted, Refusal
 from schemas.principal import Principal, Role
 from schemas.tells import TellOutcome
@@ -34,7 +35,7 @@ class TellOutcomes(NamedTuple):
     clock: Clock
 
     async def keep(
-        self, subject: str, command_id: str, principal: Principal, ending: TellEnding, refusal: Refusal
+        self, subject: str, envelope: Envelope, principal: Principal, ending: TellEnding, refusal: Refusal
     ) -> None:
         """Keep why a command was not accepted; a later outcome of the same command takes the place of an earlier one.
 
@@ -42,7 +43,10 @@ class TellOutcomes(NamedTuple):
         """
         short = msgspec.structs.replace(refusal, detail=refusal.detail[:DETAIL_CHARACTERS_MAX])
         sealed = await self.privacy.seal_bytes("tell", msgspec.json.encode(short))
-        await self.rows.keep(TellRow(command_id, principal.person, subject, ending, sealed, self.clock.now_ms()))
+        row = TellRow(
+            envelope.command_id, principal.person, subject, ending, sealed, envelope.issued_at_ms, self.clock.now_ms()
+        )
+        await self.rows.keep(row)
 
     async def outcome(self, command_id: str, principal: Principal) -> TellOutcome:
         """Return how a command ended, as far as this principal may know."""
@@ -56,7 +60,7 @@ class TellOutcomes(NamedTuple):
         if remembered is not None and (refusal is None or refusal.code != REUSED):
             return TellOutcome(ending="accepted", accepted=accepted(remembered))
         if row is not None:
-            return TellOutcome(ending=row.ending, refusal=refusal)
+            return TellOutcome(ending=row.ending, refusal=refusal, issued_at_ms=row.issued_at_ms)
         return TellOutcome(ending="pending")
 
     async def _opened(self, row: TellRow | None) -> Refusal | None:

@@ -193,12 +193,12 @@ class Tells:
         log.info("a told command was refused", subject=told.message.subject, code=refused.code)
         message, envelope, principal = told
         outcomes = self._serving.tell_outcomes
-        await outcomes.keep(message.subject, envelope.command_id, principal, "refused", refused.refusal())
+        await outcomes.keep(message.subject, envelope, principal, "refused", refused.refusal())
 
     async def _died(self, told: Told, error: Exception, refusal: Refusal) -> None:
         message, envelope, principal = told
         await self._park(message, error)
-        await self._serving.tell_outcomes.keep(message.subject, envelope.command_id, principal, "dead", refusal)
+        await self._serving.tell_outcomes.keep(message.subject, envelope, principal, "dead", refusal)
 
     async def _set_aside(self, message: Delivered, refusal: Refused) -> None:
         """Keep what nobody trusted has signed, as far as there is room for that: nobody can be told of it."""

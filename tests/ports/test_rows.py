@@ -38,7 +38,7 @@ def letter(letter_id: str, body: bytes = b"\0body") -> DeadLetter:
 
 
 def tell(principal: str = "ada", at_ms: int = NOW_MS, command_id: str = "c1") -> TellRow:
-    return TellRow(command_id, principal, "orders.tell.place_order.o1", "refused", b"\0refusal", at_ms)
+    return TellRow(command_id, principal, "orders.tell.place_order.o1", "refused", b"\0refusal", at_ms - 5, at_ms)
 
 
 async def test_a_saga_is_saved_revision_by_revision(store: Store) -> None:

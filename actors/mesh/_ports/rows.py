@@ -127,6 +127,7 @@ class TellRow(NamedTuple):
     subject: str  # 'inventory.tell.receive_stock.cup-blue'
     ending: TellEnding
     refusal: bytes
+    issued_at_ms: int  # as its sender said: tells one telling of a command from the next
     at_ms: int
 
 

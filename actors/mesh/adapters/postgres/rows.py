@@ -43,9 +43,9 @@ LETTER_LIST = f"SELECT {LETTER} FROM dead_letters WHERE letter_id > $1 ORDER BY 
 LETTER_GET = f"SELECT {LETTER} FROM dead_letters WHERE letter_id = $1"  # noqa: S608 - constants only
 LETTER_REMOVE = "DELETE FROM dead_letters WHERE letter_id = $1 RETURNING letter_id"
 
-TELL = "command_id, principal, subject, ending, refusal, at_ms"
-TELL_KEEP = f"""INSERT INTO tells ({TELL}) VALUES ($1, $2, $3, $4, $5, $6) ON CONFLICT (command_id, principal)
-DO UPDATE SET subject = $3, ending = $4, refusal = $5, at_ms = $6"""  # noqa: S608 - constants only
+TELL = "command_id, principal, subject, ending, refusal, issued_at_ms, at_ms"
+TELL_KEEP = f"""INSERT INTO tells ({TELL}) VALUES ($1, $2, $3, $4, $5, $6, $7) ON CONFLICT (command_id, principal)
+DO UPDATE SET subject = $3, ending = $4, refusal = $5, issued_at_ms = $6, at_ms = $7"""  # noqa: S608 - constants only
 TELL_GET = f"SELECT {TELL} FROM tells WHERE command_id = $1 AND principal = $2"  # noqa: S608 - constants only
 TELL_LATEST = f"SELECT {TELL} FROM tells WHERE command_id = $1 ORDER BY at_ms DESC LIMIT 1"  # noqa: S608 - constants only
 TELL_FORGET = """DELETE FROM tells WHERE (command_id, principal) IN

@@ -84,7 +84,8 @@ CREATE TABLE IF NOT EXISTS dead_letters (
 -- Told commands that were not accepted, for who told them, for a while; the accepted ones are in `commands`.
 CREATE TABLE IF NOT EXISTS tells (
     command_id text NOT NULL COLLATE "C", principal text NOT NULL, subject text NOT NULL,
-    ending text NOT NULL CHECK (ending IN ('refused', 'dead')), refusal bytea NOT NULL, at_ms bigint NOT NULL,
+    ending text NOT NULL CHECK (ending IN ('refused', 'dead')), refusal bytea NOT NULL,
+    issued_at_ms bigint NOT NULL, at_ms bigint NOT NULL,
     PRIMARY KEY (command_id, principal)
 );
 CREATE INDEX IF NOT EXISTS tells_at ON tells (at_ms);
