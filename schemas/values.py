@@ -9,12 +9,15 @@ from msgspec import Meta
 
 from schemas.message import Id
 
+AddressId = Id
 CustomerId = Id
 OrderId = Id
 PaymentId = Id
 RefundId = Id
 ReservationId = Id
+SessionId = Id
 Sku = Id
+UserId = Id
 
 Currency = Literal["EUR", "USD", "GBP", "CHF"]
 AmountMinor = Annotated[int, Meta(ge=0, le=10**12)]

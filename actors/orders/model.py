@@ -26,7 +26,7 @@ from schemas.orders import (
     PlaceOrder,
     RequestCancel,
 )
-from schemas.users import CustomerView, GetCustomer
+from schemas.users import GetUser, UserView
 from schemas.values import Line, Money, PricedLine
 
 OrderEvent: TypeAlias = OrderPlaced | OrderReserved | OrderConfirmed | OrderPaid | OrderCancelRequested | OrderCancelled
@@ -73,8 +73,8 @@ WHY = {
 }
 
 
-def customer_of(command: PlaceOrder) -> GetCustomer:
-    return GetCustomer(customer_id=command.customer_id)
+def customer_of(command: PlaceOrder) -> GetUser:
+    return GetUser(user_id=command.customer_id)
 
 
 def prices_of(command: PlaceOrder) -> GetPrices:
@@ -82,7 +82,7 @@ def prices_of(command: PlaceOrder) -> GetPrices:
 
 
 def place(
-    order: Order | None, command: PlaceOrder, customer: CustomerView, price_list: PriceList
+    order: Order | None, command: PlaceOrder, customer: UserView, price_list: PriceList
 ) -> Iterator[OrderEvent]:
     if order is not None and (order.customer_id, order.lines) != (command.customer_id, command.lines):
         raise Refused("order_exists", f"order {command.order_id} was placed with other lines or by somebody else")

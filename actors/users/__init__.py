@@ -1,22 +1,5 @@
-"""Users: the customers that others ask about."""
+"""Users: people with an account, what they may do, and the sessions they are logged in by."""
 
-from actors.mesh import Actor, Aggregate, answers, decides, projects
-from actors.users import model, views
-from schemas.users import CustomerView, DeactivateCustomer, GetCustomer, RegisterCustomer
+from actors.mesh import Actor
 
-actor = Actor(
-    name="users",
-    aggregates=(
-        Aggregate(
-            state=model.Customer,
-            key="customer_id",
-            evolve=model.evolve,
-            decisions=(
-                decides(RegisterCustomer, model.register),
-                decides(DeactivateCustomer, model.deactivate),
-            ),
-        ),
-    ),
-    answers=(answers(GetCustomer, views.get_customer),),
-    projections=(projects(CustomerView, views.customer_view),),
-)
+actor = Actor(name="users")
