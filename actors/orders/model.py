@@ -81,9 +81,7 @@ def prices_of(command: PlaceOrder) -> GetPrices:
     return GetPrices(skus=tuple(dict.fromkeys(line.sku for line in command.lines)))
 
 
-def place(
-    order: Order | None, command: PlaceOrder, customer: UserView, price_list: PriceList
-) -> Iterator[OrderEvent]:
+def place(order: Order | None, command: PlaceOrder, customer: UserView, price_list: PriceList) -> Iterator[OrderEvent]:
     if order is not None and (order.customer_id, order.lines) != (command.customer_id, command.lines):
         raise Refused("order_exists", f"order {command.order_id} was placed with other lines or by somebody else")
     if not happens(order, command):
