@@ -35,7 +35,7 @@ class SessionTokens(msgspec.Struct, frozen=True, kw_only=True):
     access_expires_in_seconds: int
     refresh_token: str
     refresh_expires_in_seconds: int
-    token_type: Literal["Bearer"] = "Bearer"
+    token_type: Literal["Bearer"] = "Bearer"  # noqa: S105 - says how the access token is sent
 
 
 class RegisterUser(Command, frozen=True, kw_only=True):
@@ -163,9 +163,13 @@ class Address(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class UserRegistered(Event, frozen=True, kw_only=True):
+    """`verified` where somebody of ours added them."""
+
     user_id: UserId
     name: Annotated[str, Personal("user_id")]
     email: Annotated[str, Personal("user_id")]
+    roles: tuple[UserRole, ...] = ("customer",)
+    verified: bool = False
 
 
 class PasswordSet(Event, frozen=True, kw_only=True):
