@@ -10,8 +10,8 @@ from msgspec.structs import replace
 from actors.mesh import Happened, Read, Refused, Unavailable
 from actors.users.model.sessions import SessionEvent
 from actors.users.model.state import UserEvent
+from schemas.principal import Standing
 from schemas.users import (
-    Address,
     AddressAdded,
     AddressRemoved,
     EmailVerificationRequested,
@@ -29,12 +29,12 @@ from schemas.users import (
     SessionRevoked,
     SessionStarted,
     SessionView,
-    Standing,
     UserDeactivated,
     UserPage,
     UserRegistered,
     UserView,
 )
+from schemas.values import Address
 
 EPOCHS_MAX = 1_000
 """Rows looked at of one user: the database holds one, a table in memory one an epoch."""
