@@ -150,7 +150,7 @@ def authorise(principal: Principal, message: Message) -> None:
     if not allows(principal, type(message)):
         raise Refused("permission_missing", f"this needs {permission(type(message))}", kind="forbidden")
     owner = owner_field(type(message))
-    if owner is not None and confined(principal) and getattr(message, owner) != principal.subject:
+    if owner is not None and confined(principal, type(message)) and getattr(message, owner) != principal.subject:
         raise Refused("owner_mismatch", f"{owner} must be your own id", kind="forbidden", pointer=f"/{owner}")
 
 
