@@ -156,8 +156,10 @@ class Feed:
                 await self._hand_on()
             except Fault as error:
                 logger.warning("live.feed_interrupted", domain=self.domain, error=str(error))
-            except Exception as error:
+            except Exception as error:  # noqa: BLE001 - whatever it was, a feed goes on
                 logger.error("live.feed_failed", domain=self.domain, exc_info=error)
+                for listener in self._listeners:  # who knows which of them had the event: each says where it stands
+                    listener.end("interrupted")
             await self._clock.sleep(AGAIN_SECONDS)
 
     async def _find(self) -> None:
