@@ -156,7 +156,7 @@ class Feed:
                 await self._hand_on()
             except Fault as error:
                 logger.warning("live.feed_interrupted", domain=self.domain, error=str(error))
-            except Exception as error:  # noqa: BLE001 - whatever it was, a feed goes on
+            except Exception as error:
                 logger.error("live.feed_failed", domain=self.domain, exc_info=error)
                 for listener in self._listeners:  # who knows which of them had the event: each says where it stands
                     listener.end("interrupted")
