@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextvars
 import logging
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Mapping, Sequence
 
 from actors.mesh._errors import Overloaded, Refused, TimedOut, Unavailable
 from actors.mesh._ports.bus import (
@@ -22,6 +22,7 @@ from actors.mesh._ports.world import Clock
 from actors.mesh.adapters.memory.following import MemoryFollower
 from actors.mesh.adapters.memory.streams import MESSAGE_ID, MemoryConsumer, MemoryStream
 from actors.mesh.adapters.memory.subjects import matcher
+from actors.mesh.adapters.memory.tailing import read_on
 
 IN_FLIGHT_MAX = 1000
 """Requests that wait at a time: as many as over NATS."""
@@ -77,6 +78,7 @@ class MemoryBus:
         self._streams: dict[str, MemoryStream] = {}
         self._consumers: dict[tuple[str, str], MemoryConsumer] = {}
         self._followers: list[MemoryFollower] = []
+        self._wakers: set[Callable[[], None]] = set()
         self._incarnations = 0
         self._closed = False
 
@@ -197,15 +199,23 @@ class MemoryBus:
             if message_id := message.headers.get(MESSAGE_ID):
                 yield message_id
 
+    def tail(
+        self, stream: str, subjects: Sequence[str], *, after_sequence: int | None = None
+    ) -> AsyncGenerator[Delivered, None]:
+        """Yield what a stream holds after a sequence and whatever comes."""
+        return read_on(lambda: self._stream(stream), subjects, after_sequence, self._wakers)
+
     def lose(self, stream: str) -> None:
         """Lose a stream with all its consumers, as a broker whose disk is gone does."""
         self._streams.pop(stream, None)
         self._consumers = {key: state for key, state in self._consumers.items() if key[0] != stream}
+        self._wake()
 
     async def close(self) -> None:
         """Stop everything at once."""
         self._closed = True
         self._subscriptions.clear()
+        self._wake()
         for follower in list(self._followers):
             await follower.crash()
 
@@ -256,8 +266,11 @@ class MemoryBus:
     def _wake(self) -> None:
         for follower in self._followers:
             follower.wake()
+        for wake in self._wakers:
+            wake()
 
     def _stream(self, name: str) -> MemoryStream:
+        self._check_open()
         if name not in self._streams:
             raise Unavailable(f"no stream {name}")
         return self._streams[name]

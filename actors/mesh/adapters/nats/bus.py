@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 
 from nats.aio.msg import Msg
@@ -31,6 +31,7 @@ from actors.mesh.adapters.nats.pulling import Puller
 from actors.mesh.adapters.nats.requests import UNSENT_BYTES_MAX, Requests
 from actors.mesh.adapters.nats.responses import Responder
 from actors.mesh.adapters.nats.streams import STORING_MAX, Streams
+from actors.mesh.adapters.nats.tailing import Tail
 
 IN_FLIGHT_MAX = 1000
 """Requests that wait at a time: at 2 ms each that is far more than a process can send."""
@@ -171,6 +172,14 @@ class NatsBus:
     def stored_ids(self, stream: str) -> AsyncIterator[str]:
         """Yield the message id of every message of a stream, oldest first."""
         return self._streams.stored_ids(stream, self._pull_inbox())
+
+    def tail(
+        self, stream: str, subjects: Sequence[str], *, after_sequence: int | None = None
+    ) -> AsyncGenerator[Delivered, None]:
+        """Yield what a stream holds after a sequence and whatever comes."""
+        clock, ids = self._settings.clock, self._settings.ids
+        tail = Tail(stream, subjects, self._storing, self._streams, self._pull_inbox, clock, ids, self._notices)
+        return tail.messages(after_sequence, lambda: self._closed)
 
     async def close(self) -> None:
         """End everything at once. Whoever drains stops the subscriptions first: their answers still go out."""
