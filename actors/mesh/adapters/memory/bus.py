@@ -9,6 +9,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequenc
 
 from actors.mesh._errors import Overloaded, Refused, TimedOut, Unavailable
 from actors.mesh._ports.bus import (
+    BrokerSurvey,
     BusReply,
     ConsumerSpec,
     Delivered,
@@ -20,7 +21,8 @@ from actors.mesh._ports.bus import (
 )
 from actors.mesh._ports.world import Clock
 from actors.mesh.adapters.memory.following import MemoryFollower
-from actors.mesh.adapters.memory.streams import MESSAGE_ID, MemoryConsumer, MemoryStream
+from actors.mesh.adapters.memory.gathering import MemoryGathering
+from actors.mesh.adapters.memory.streams import MESSAGE_ID, MemoryConsumer, MemoryStream, surveyed
 from actors.mesh.adapters.memory.subjects import matcher
 
 IN_FLIGHT_MAX = 1000
@@ -107,6 +109,23 @@ class MemoryBus:
         finally:
             self._in_flight -= 1
             timer.cancel()
+
+    async def gather(
+        self,
+        subject: str,
+        body: bytes,
+        headers: Mapping[str, str],
+        *,
+        timeout_seconds: float,
+        stall_seconds: float,
+        replies_max: int,
+    ) -> Sequence[BusReply]:
+        """Ask everybody who listens and return what came."""
+        self._check(body, headers)
+        gathering = MemoryGathering(self._clock, stall_seconds, replies_max)
+        if self._deliver(subject, body, headers, gathering.take):
+            await gathering.over(timeout_seconds)
+        return gathering.replies
 
     async def publish(self, subject: str, body: bytes, headers: Mapping[str, str]) -> None:
         """Tell whoever listens now, and the stream that takes the subject."""
@@ -208,6 +227,10 @@ class MemoryBus:
         self._subscriptions.clear()
         for follower in list(self._followers):
             await follower.crash()
+
+    async def survey(self) -> BrokerSurvey:
+        """Return the broker as it stands."""
+        return surveyed(self._streams, self._consumers, MESSAGE_BYTES_MAX)
 
     async def _expire(self, answer: asyncio.Future[BusReply], subject: str, timeout_seconds: float) -> None:
         await self._clock.sleep(timeout_seconds)
