@@ -57,7 +57,11 @@ OWN_ONLY: frozenset[Role] = frozenset({"customer"})
 
 def allows(principal: Principal, message: type[Message]) -> bool:
     """Return whether one of the principal's roles holds the permission of the message."""
-    wanted = permission(message)
+    return holds(principal, permission(message))
+
+
+def holds(principal: Principal, wanted: str) -> bool:
+    """Return whether one of the principal's roles holds a permission by name."""
     return any(wanted in PERMISSIONS[role] or "*" in PERMISSIONS[role] for role in principal.roles)
 
 
