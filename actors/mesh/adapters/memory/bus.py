@@ -19,11 +19,11 @@ from actors.mesh._ports.bus import (
     Subscription,
     Verdict,
 )
+from actors.mesh._ports.subjects import matcher
 from actors.mesh._ports.world import Clock
 from actors.mesh.adapters.memory.following import MemoryFollower
 from actors.mesh.adapters.memory.gathering import MemoryGathering
 from actors.mesh.adapters.memory.streams import MESSAGE_ID, MemoryConsumer, MemoryStream, surveyed
-from actors.mesh.adapters.memory.subjects import matcher
 
 IN_FLIGHT_MAX = 1000
 """Requests that wait at a time: as many as over NATS."""

@@ -17,7 +17,7 @@ from actors.mesh._ports.bus import (
     StreamState,
     StreamSurvey,
 )
-from actors.mesh.adapters.memory.subjects import matcher
+from actors.mesh._ports.subjects import matcher
 
 MESSAGE_ID = "Nats-Msg-Id"
 
