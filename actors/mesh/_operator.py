@@ -5,7 +5,8 @@ from __future__ import annotations
 import asyncio
 import base64
 import binascii
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import Any, NamedTuple, TypeVar
 
 import msgspec
@@ -16,7 +17,7 @@ from actors.mesh._ports import BrokerSurvey, Bus, Clock, Received, Subscription
 from actors.mesh._ports.subjects import matcher
 from actors.mesh._service_api import PREFIX, Info, Stats, Verb
 from actors.mesh._shown import shown
-from actors.mesh._telemetry import parse_traceparent
+from actors.mesh._telemetry import SpanKind, Telemetry, parse_traceparent, traceparent
 from schemas.envelope import KEY, PRINCIPAL, PRIVATE, TRACEPARENT, Envelope
 from schemas.history import EVENTS, HistoryPage, HistoryQuestion
 from schemas.message import Message
@@ -56,9 +57,23 @@ class Heard(msgspec.Struct, frozen=True, kw_only=True):
 class Operator:
     """Looks at a mesh from outside, in the name of its client's identity."""
 
-    def __init__(self, bus: Bus, client: Client, clock: Clock) -> None:
-        self._bus, self._clock = bus, clock
+    def __init__(self, bus: Bus, client: Client, clock: Clock, telemetry: Telemetry) -> None:
+        self._bus, self._clock, self._telemetry = bus, clock, telemetry
         self.client = client
+
+    def now_ms(self) -> int:
+        """Return the time of this machine, Unix milliseconds."""
+        return self._clock.now_ms()
+
+    def within(self, envelope: Envelope, seconds: float) -> Envelope:
+        """Return the envelope with a deadline so far from now."""
+        return msgspec.structs.replace(envelope, deadline_ms=self._clock.now_ms() + round(seconds * 1000))
+
+    @contextmanager
+    def trace(self, name: str) -> Iterator[str]:
+        """Begin a trace that what is asked meanwhile belongs to; give its id."""
+        with self._telemetry.span(name, SpanKind.CLIENT, parent=None) as span:
+            yield span.context.trace_id.hex()
 
     async def infos(self) -> Sequence[Info]:
         """Return every instance of every service, by name."""
@@ -106,6 +121,8 @@ class Operator:
         """Send any bytes, signed; where a stream takes the subject, wait until it has."""
         filled = self.client.envelope(envelope)
         headers = filled.request_headers(is_command=True)
+        if (parent := traceparent()) is not None:
+            headers[TRACEPARENT] = parent
         stream = await self._stream_of(subject)
         if not stream:
             await self._bus.publish(subject, body, headers)

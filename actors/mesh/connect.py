@@ -70,15 +70,11 @@ async def operate(settings: ToolSettings, name: str, telemetry: Telemetry | None
     """Open the same client with what an operator may look at; raise `Unavailable` where NATS is not reached."""
     clock, ids = SystemClock(), SystemIds()
     async with open_nats(settings.nats_url.reveal(), name=name, clock=clock, ids=ids) as bus:
-        client = Client(
-            bus,
-            Signer(settings.signing_key.reveal(), settings.signing_issuer, clock),
-            Principal(subject=name, roles=("service",)),
-            clock=clock,
-            ids=ids,
-            telemetry=telemetry or Telemetry(name),
-        )
+        telemetry = telemetry or Telemetry(name)
+        signer = Signer(settings.signing_key.reveal(), settings.signing_issuer, clock)
+        identity = Principal(subject=name, roles=("service",))
+        client = Client(bus, signer, identity, clock=clock, ids=ids, telemetry=telemetry)
         try:
-            yield Operator(bus, client, clock)
+            yield Operator(bus, client, clock, telemetry)
         finally:
             await client.close()
