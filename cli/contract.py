@@ -13,7 +13,7 @@ from cli.reaching import Misused
 from schemas.message import Command, Event, Message, Query, domain_of, subject_of, wire_name
 
 KINDS = (Message, Command, Query, Event)
-NEAR_MAX = 4
+NEAR_MAX = 3
 
 
 @cache

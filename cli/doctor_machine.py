@@ -88,7 +88,7 @@ def variables(environment: dict[str, str]) -> Iterator[Finding]:
         yield broken("settings", sentence, "mend or unset it: no process starts with it")
     if not unknown:
         count = sum(name.startswith("MESH_") for name in environment)
-        yield well("settings", f"{count} variables of ours, all known" if count else "none of ours is set")
+        yield well("settings", f"{count} of ours set, all known" if count else "none of ours is set")
 
 
 def folder(path: Path) -> Iterator[Finding]:
@@ -116,7 +116,7 @@ def platform(path: Path) -> Iterator[Finding]:
     running = record.supervisor is not None and alive(record.supervisor)
     living = [name for name, identity in record.processes.items() if alive(identity)]
     if running and record.supervisor is not None:
-        yield well("platform", f"runs as process {record.supervisor.pid}, {len(living)} parts")
+        yield well("platform", f"runs as process {record.supervisor.pid}, {len(living)} of its parts live")
         for name in sorted(set(record.processes) - set(living)):
             yield doubtful(name, "is not running at the moment", f"look into {path / 'logs' / name}.log")
     elif living:

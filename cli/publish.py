@@ -66,5 +66,5 @@ async def sent(mesh: Operator, subject: str, content: bytes, envelope: Envelope,
         Console().print(f"kept by {published.stream} as {published.sequence}, id {filled.command_id}", highlight=False)
     else:
         told = f"published on {safe(subject)}, id {filled.command_id}: no stream keeps it, whoever listened has it"
-        Console().print(told, highlight=False, markup=False)
+        Console().print(told, highlight=False, markup=False, soft_wrap=True)
     return EXIT_OK

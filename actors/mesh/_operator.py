@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import base64
 import binascii
+from collections import OrderedDict
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any, NamedTuple, TypeVar
@@ -18,7 +19,7 @@ from actors.mesh._ports.subjects import matcher
 from actors.mesh._service_api import PREFIX, Info, Stats, Verb
 from actors.mesh._shown import shown
 from actors.mesh._telemetry import SpanKind, Telemetry, parse_traceparent, traceparent
-from schemas.envelope import KEY, PRINCIPAL, PRIVATE, TRACEPARENT, Envelope
+from schemas.envelope import KEY, PERSON, PRINCIPAL, PRIVATE, TRACEPARENT, Envelope
 from schemas.history import EVENTS, HistoryPage, HistoryQuestion
 from schemas.message import Message
 
@@ -41,7 +42,10 @@ class Published(NamedTuple):
 
 
 class Heard(msgspec.Struct, frozen=True, kw_only=True):
-    """A message as it passed by. `who` is what its token claims; `body` is None where it could not be decoded."""
+    """A message as it passed by. `who` is what its token claims, on an event whose wish it was.
+
+    `body` is None where it could not be decoded, or is private.
+    """
 
     at_ms: int
     subject: str
@@ -148,17 +152,30 @@ class Tap:
     def __init__(self, types: Mapping[str, type[Message]], clock: Clock) -> None:
         self._types, self._clock = types, clock
         self._heard: asyncio.Queue[Heard] = asyncio.Queue(HEARD_MAX)
+        self._ids: OrderedDict[str, None] = OrderedDict()
         self.dropped = 0
         self.subscription: Subscription | None = None
 
     def hear(self, received: Received) -> None:
         """Keep a message for whoever takes it; answers and what is not the mesh's pass by."""
-        if [*received.subject.split("."), ""][1] not in SHOWN_KINDS:
+        if [*received.subject.split("."), ""][1] not in SHOWN_KINDS or self._seen(received):
             return
         if self._heard.full():
             self.dropped += 1
         else:
             self._heard.put_nowait(heard(received, self._types, self._clock.now_ms()))
+
+    def _seen(self, received: Received) -> bool:
+        # Under `>` an event comes again with each delivery to a reader, which is to an inbox but under its own subject.
+        message_id = received.headers.get("Nats-Msg-Id", "")
+        if not message_id:
+            return False
+        known = message_id in self._ids
+        self._ids[message_id] = None
+        self._ids.move_to_end(message_id)
+        if len(self._ids) > HEARD_MAX:
+            self._ids.popitem(last=False)
+        return known
 
     async def next(self) -> Heard:
         """Return the next message, when there is one."""
@@ -180,7 +197,7 @@ def heard(received: Received, types: Mapping[str, type[Message]], at_ms: int) ->
         subject=subject,
         key=headers.get(KEY, "") if kind == "event" else last,
         trace_id="" if context is None else context.trace_id.hex(),
-        who=str(claims.get("sub", "")),
+        who=str(claims.get("sub") or headers.get(PERSON, "")),
         on_behalf_of=str(claims.get("obo", "")),
         size=len(received.body),
         private=PRIVATE in headers,

@@ -83,7 +83,7 @@ class ConsumerState(NamedTuple):
 
 
 class StreamSurvey(NamedTuple):
-    """A stream with everybody who reads it."""
+    """A stream with everybody who reads it durably."""
 
     name: str
     subjects: tuple[str, ...]

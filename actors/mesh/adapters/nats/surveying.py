@@ -60,6 +60,7 @@ class _Streams(_Answer):
 
 
 class _ConsumerConfig(msgspec.Struct):
+    durable_name: str = ""
     filter_subject: str = ""
     filter_subjects: list[str] | None = None
 
@@ -88,13 +89,14 @@ Decoded = TypeVar("Decoded", bound=_Answer)
 
 async def survey(connection: Connection, requests: Requests, clock: Clock) -> BrokerSurvey:
     """Ask for the account, every stream, and every consumer. Raises `Unavailable`, `TimedOut`."""
+    server = connection.client.connected_server_version
     account = await _ask(requests, "INFO", _Account)
     began_ms = clock.now_ms()
     page = await _ask(requests, "STREAM.LIST", _Streams, {"offset": 0})
     middle_ms = (began_ms + clock.now_ms()) // 2
     told = next((stream.ts for stream in page.streams or () if stream.ts is not None), None)
     return BrokerSurvey(
-        version=str(connection.client.connected_server_version),
+        version=f"{server.major}.{server.minor}.{server.patch}",
         message_bytes_max=connection.message_bytes_max,
         stored_bytes=account.storage,
         stored_bytes_max=max(0, account.limits.max_storage),
@@ -127,7 +129,12 @@ async def _surveyed(requests: Requests, stream: _Stream) -> StreamSurvey:
         messages=stream.state.messages,
         stored_bytes=stream.state.bytes,
         last_sequence=stream.state.last_seq,
-        consumers=tuple(_consumer(name, consumer) for consumer in sorted(found, key=lambda each: each.name)),
+        # Others are made for one reading and forgotten.
+        consumers=tuple(
+            _consumer(name, consumer)
+            for consumer in sorted(found, key=lambda each: each.name)
+            if consumer.config.durable_name
+        ),
     )
 
 
