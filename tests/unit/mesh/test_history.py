@@ -67,6 +67,7 @@ class EmailChanged(Event, frozen=True, kw_only=True):
 class PasswordChanged(Event, frozen=True, kw_only=True):
     account_id: Id
     password_hash: str
+    rounds: int
 
 
 class TagsAdded(Event, frozen=True, kw_only=True):
@@ -88,6 +89,7 @@ class Account(Struct, frozen=True, kw_only=True):
     title: str
     contact: dict[str, str]
     shadow: str = ""
+    rounds: int = 0
     paid_by: str = ""
     tags: tuple[str, ...] = ()
 
@@ -105,7 +107,7 @@ def change_email(account: Account | None, command: ChangeEmail) -> Iterator[Acco
 
 
 def set_password(account: Account | None, command: SetPassword) -> Iterator[AccountEvent]:
-    yield PasswordChanged(account_id=command.account_id, password_hash=command.password_hash)
+    yield PasswordChanged(account_id=command.account_id, password_hash=command.password_hash, rounds=12)
 
 
 def add_tags(account: Account | None, command: AddTags) -> Iterator[AccountEvent]:
@@ -125,7 +127,7 @@ def evolve(account: Account | None, event: AccountEvent) -> Account:
         case EmailChanged():
             return replace(account, contact={"email": event.email})
         case PasswordChanged():
-            return replace(account, shadow=event.password_hash)
+            return replace(account, shadow=event.password_hash, rounds=event.rounds)
         case TagsAdded():
             return replace(account, tags=(*account.tags, *event.tags))
 
@@ -201,9 +203,11 @@ async def test_every_event_is_told_with_what_it_changed() -> None:
             change("title", None, "•••"),
             change("contact/email", None, "•••"),
             change("shadow", None, ""),
+            change("rounds", None, 0),
             change("paid_by", None, "•••"),
         )
-        assert (password.body, password.changes) == (None, (change("shadow", "•••", "•••"),))
+        hidden = change("shadow", "•••", "•••"), change("rounds", "•••", "•••")
+        assert (password.body, password.changes) == (None, hidden)
         assert email.changes == (change("contact/email", "•••", "•••"),)
         assert tags.changes == (change("tags/0", None, "new"), change("tags/1", None, "loyal"))
         assert more_tags.changes == (change("tags/2", None, "late"),)
