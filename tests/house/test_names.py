@@ -14,7 +14,7 @@ from tests.house.source import Module, dotted, modules
 
 VERBS = frozenset({
     "add", "authorise", "cancel", "capture", "change", "commit", "confirm", "deactivate", "expire", "mark", "place",
-    "receive", "record", "refund", "register", "release", "request", "reserve", "void",
+    "receive", "record", "refund", "register", "release", "request", "reserve", "return", "void",
 })  # fmt: skip
 """The verbs in use: before a new one, see whether one of these says it."""
 

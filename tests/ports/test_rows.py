@@ -64,6 +64,7 @@ async def test_sagas_are_due_oldest_first_and_only_while_unfinished(store: Store
         saga("first", next_at_ms=NOW_MS - 5),
         saga("never", next_at_ms=0),
         saga("done", status="done", next_at_ms=NOW_MS - 9),
+        saga("heard", status="heard", next_at_ms=NOW_MS - 9),
     ]
     for row in rows:
         assert await store.sagas.save(row)
