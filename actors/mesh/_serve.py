@@ -21,7 +21,7 @@ from schemas.envelope import ERROR, REPEATED, Envelope, read_envelope
 from schemas.history import EVENTS, HistoryQuestion
 from schemas.located import located
 from schemas.message import Message, Refusal, key_field, key_of, owner_field
-from schemas.principal import Principal, allows, confined, holds, permission
+from schemas.principal import Principal, allows, confined, held, permission
 
 log = get_logger()
 read_question = msgspec.json.Decoder(HistoryQuestion).decode
@@ -121,7 +121,7 @@ async def told_history(serving: Serving, received: Received, principal: Principa
     """Answer what happened to an entity: the mesh's own question, for those who operate it."""
     views = serving.views
     wanted = f"{views.blueprint.name}:{EVENTS}"
-    if not holds(principal, wanted):
+    if not held(principal.roles, wanted):
         raise Refused("permission_missing", f"this needs {wanted}", kind="forbidden")
     question = decoded(read_question, received.body)
     refuse_unless_about(received.subject, "entity_id", question.entity_id)
@@ -176,7 +176,7 @@ def authorise(principal: Principal, message: Message) -> None:
     if not allows(principal, type(message)):
         raise Refused("permission_missing", f"this needs {permission(type(message))}", kind="forbidden")
     owner = owner_field(type(message))
-    if owner is not None and confined(principal) and getattr(message, owner) != principal.subject:
+    if owner is not None and confined(principal, type(message)) and getattr(message, owner) != principal.subject:
         raise Refused("owner_mismatch", f"{owner} must be your own id", kind="forbidden", pointer=f"/{owner}")
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Sequence
 
 import pytest
 
@@ -93,6 +93,11 @@ async def fill(bus: Bus, unique: str, count: int, *, first: int = 0, kind: str =
         await bus.store(f"{unique}.event.{kind}.1", b"%d" % n, {"Mesh-Key": str(n)}, message_id=f"{kind}{n}")
         for n in range(first, first + count)
     ]
+
+
+async def take(tail: AsyncGenerator[Delivered, None], count: int) -> list[Delivered]:
+    async with asyncio.timeout(10):
+        return [await anext(tail) for _ in range(count)]
 
 
 # Requests
@@ -504,6 +509,67 @@ async def test_the_ids_of_a_stream_can_be_read_oldest_first(bus: Bus, unique: st
     assert [message_id async for message_id in bus.stored_ids(stream.name)] == []
     await fill(bus, unique, 30)
     assert [message_id async for message_id in bus.stored_ids(stream.name)] == [f"made{n}" for n in range(30)]
+
+
+async def test_a_tail_goes_on_from_a_sequence_with_what_is_there_and_what_comes(bus: Bus, unique: str) -> None:
+    stream, _ = await streams_of(bus, unique)
+    await fill(bus, unique, 250)
+    tail = bus.tail(stream.name, (), after_sequence=20)
+    got = await take(tail, 230)
+    await fill(bus, unique, 5, first=250)
+    got += await take(tail, 5)
+    assert [message.sequence for message in got] == list(range(21, 256))
+    assert [message.body for message in got] == [b"%d" % n for n in range(20, 255)]
+    assert (got[0].headers["Mesh-Key"], got[0].subject, got[0].deliveries) == ("20", f"{unique}.event.made.1", 1)
+    await tail.aclose()
+
+
+async def test_a_tail_without_a_sequence_begins_now(bus: Bus, unique: str) -> None:
+    stream, _ = await streams_of(bus, unique)
+    await fill(bus, unique, 3)
+    tail = bus.tail(stream.name, ())
+    first = asyncio.create_task(take(tail, 1))
+    await asyncio.sleep(CALM_SECONDS)
+    await fill(bus, unique, 1, first=3)
+    assert [message.sequence for message in await first] == [4]
+    await tail.aclose()
+
+
+async def test_a_tail_has_only_the_subjects_asked_for(bus: Bus, unique: str) -> None:
+    stream, _ = await streams_of(bus, unique)
+    for kind in ("made", "lost", "sold", "made"):
+        await fill(bus, unique, 2, first=len(kind), kind=kind)
+    await fill(bus, unique, 1, first=50, kind="sold")
+    tail = bus.tail(stream.name, (f"{unique}.event.made.*", f"{unique}.event.sold.*"), after_sequence=1)
+    assert [message.sequence for message in await take(tail, 4)] == [2, 5, 6, 7]
+    await tail.aclose()
+
+
+async def test_tails_are_each_ones_own(bus: Bus, unique: str) -> None:
+    stream, _ = await streams_of(bus, unique)
+    await fill(bus, unique, 10)
+    tails = [bus.tail(stream.name, (), after_sequence=n) for n in (0, 4)]
+    got = await asyncio.gather(take(tails[0], 10), take(tails[1], 6))
+    assert [[message.sequence for message in part] for part in got] == [list(range(1, 11)), list(range(5, 11))]
+    for tail in tails:
+        await tail.aclose()
+
+
+async def test_a_tail_of_no_stream_or_from_behind_its_end_is_unavailable(bus: Bus, unique: str) -> None:
+    stream, _ = await streams_of(bus, unique)
+    await fill(bus, unique, 3)
+    for name, sequence in (("NO_SUCH_STREAM", None), ("NO_SUCH_STREAM", 0), (stream.name, 4)):
+        with pytest.raises(Unavailable):
+            await take(bus.tail(name, (), after_sequence=sequence), 1)
+
+
+async def test_a_tail_ends_with_its_bus(bus: Bus, unique: str) -> None:
+    stream, _ = await streams_of(bus, unique)
+    waiting = asyncio.create_task(take(bus.tail(stream.name, ()), 1))
+    await asyncio.sleep(CALM_SECONDS)
+    await bus.close()
+    with pytest.raises(Unavailable):
+        await waiting
 
 
 async def test_an_id_counts_again_after_the_window(bus: Bus, unique: str) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from typing import NamedTuple, Protocol
 
 
@@ -192,6 +192,18 @@ class Bus(Protocol):
 
     def stored_ids(self, stream: str) -> AsyncIterator[str]:
         """Yield the message id of every message of a stream, oldest first."""
+        ...
+
+    def tail(
+        self, stream: str, subjects: Sequence[str], *, after_sequence: int | None = None
+    ) -> AsyncGenerator[Delivered, None]:
+        """Yield what a stream holds after a sequence and whatever comes, in order, without gap or duplicate, for ever.
+
+        `subjects` are patterns, none means all. Without a sequence it begins with what comes after the first `anext`.
+        Nothing is remembered of it: close it (`aclose`) or leave it. It outlives reconnects; where messages were
+        deleted meanwhile it goes on with the first that is there. Raises `Unavailable` where the stream is not there,
+        ends before that sequence, or has become another one of the same name.
+        """
         ...
 
     @property

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from random import Random
 from typing import Any
 
@@ -191,6 +191,11 @@ class WeatherBus:
 
     def stored_ids(self, stream: str) -> AsyncIterator[str]:
         return self._bus.stored_ids(stream)
+
+    def tail(
+        self, stream: str, subjects: Sequence[str], *, after_sequence: int | None = None
+    ) -> AsyncGenerator[Delivered, None]:
+        return self._bus.tail(stream, subjects, after_sequence=after_sequence)
 
     async def close(self) -> None:
         """The shared bus is closed by its owner."""

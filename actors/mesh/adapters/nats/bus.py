@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
+from functools import partial
 
 from nats.aio.msg import Msg
 from nats.errors import Error as NatsError
@@ -34,6 +35,7 @@ from actors.mesh.adapters.nats.requests import UNSENT_BYTES_MAX, Requests
 from actors.mesh.adapters.nats.responses import Responder
 from actors.mesh.adapters.nats.streams import STORING_MAX, Streams
 from actors.mesh.adapters.nats.surveying import survey
+from actors.mesh.adapters.nats.tailing import Tail
 
 IN_FLIGHT_MAX = 1000
 """Requests that wait at a time: at 2 ms each that is far more than a process can send."""
@@ -193,6 +195,16 @@ class NatsBus:
     def stored_ids(self, stream: str) -> AsyncIterator[str]:
         """Yield the message id of every message of a stream, oldest first."""
         return self._streams.stored_ids(stream, self._own_inbox("pull"))
+
+    def tail(
+        self, stream: str, subjects: Sequence[str], *, after_sequence: int | None = None
+    ) -> AsyncGenerator[Delivered, None]:
+        """Yield what a stream holds after a sequence and whatever comes."""
+        clock, ids = self._settings.clock, self._settings.ids
+        tail = Tail(
+            stream, subjects, self._storing, self._streams, partial(self._own_inbox, "pull"), clock, ids, self._notices
+        )
+        return tail.messages(after_sequence, lambda: self._closed)
 
     async def close(self) -> None:
         """End everything at once. Whoever drains stops the subscriptions first: their answers still go out."""
