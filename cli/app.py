@@ -27,6 +27,11 @@ COMMANDS = MappingProxyType(
         "publish": ("cli.publish:run", "Publish a signed message; into a stream, wait until it is kept."),
         "tap": ("cli.tap:run", "Show messages as they pass by, personal fields hidden."),
         "events": ("cli.events:run", "Show what happened to one entity, and what each event changed."),
+        "env": (
+            "cli.env:run",
+            "Print what a tool needs as lines for a shell: secrets, a signing key among them.",
+        ),
+        "token": ("cli.token:run", "Print a signed principal for the stock nats command line: a secret for a minute."),
         "trace": ("cli.trace:run", "Draw what happened to an order, or in a trace."),
     }
 )
