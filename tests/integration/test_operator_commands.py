@@ -100,7 +100,7 @@ async def test_stock_tools_see_every_pool(shop: ShopPlatform) -> None:
     assert orders["place_order"].subject == "orders.command.place_order.*"
     assert orders["place_order"].metadata["permission"] == "orders:place_order"
     assert all(endpoint.processing_time >= 0 for each in stats for endpoint in each.endpoints)
-    registered = {endpoint.name: endpoint for endpoint in stats[3].endpoints}["register_user"]
+    registered = {endpoint.name: endpoint for endpoint in stats[3].endpoints}["add_user"]
     assert registered.num_requests > 0
     assert registered.average_processing_time == registered.processing_time // registered.num_requests
 
