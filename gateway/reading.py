@@ -79,7 +79,7 @@ class Reader:
 
     def _owned(self, owner: str, principal: Principal, given: dict[str, Any]) -> None:
         """Customers act for themselves whatever they send; what is another's does not exist for them."""
-        if confined(principal):
+        if confined(principal, self.message):
             if given.get(owner, principal.person) != principal.person:
                 noun = owner.removesuffix("_id")
                 raise Refused(f"{noun}_unknown", f"there is no such {noun}", kind="not_found", pointer=f"/{owner}")

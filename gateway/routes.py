@@ -98,6 +98,6 @@ ROUTES: tuple[Route, ...] = (
     Route("POST", "/v1/items/{sku}/receipts", inventory.ReceiveStock),
     Route("GET", "/v1/payments/{payment_id}", payments.GetPayment),
     Route("GET", "/v1/ledger/balances", payments.GetBalances),
-    Route("GET", "/v1/customers/{customer_id}", users.GetCustomer),
-    Route("POST", "/v1/customers/{customer_id}/deactivate", users.DeactivateCustomer),
+    Route("GET", "/v1/users/{user_id}", users.GetUser),
+    Route("POST", "/v1/users/{user_id}/deactivate", users.DeactivateUser),
 )

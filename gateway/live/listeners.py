@@ -42,12 +42,15 @@ class Waiting:
 class Listener:
     """Takes what a client may have; the connection takes it from here at the client's pace."""
 
-    def __init__(self, topics: Iterable[Topic], person: str, positions: Mapping[str, Position]) -> None:
+    def __init__(
+        self, topics: Iterable[Topic], person: str, own_only: frozenset[str], positions: Mapping[str, Position]
+    ) -> None:
         self.topics = frozenset(topic.name for topic in topics)
         self.woken = asyncio.Event()
         """Set when there is something to send, or the end has come."""
         self.ending: Ending | None = None
-        self._person = person  # empty where it may hear of everybody's
+        self._person = person
+        self._own_only = own_only  # topics in which it may hear of its person's things alone
         self._positions = dict(positions)  # what the client has, once what was taken is sent
         self._offered = dict(positions)
         self._waiting: deque[Waiting] = deque()
@@ -121,7 +124,7 @@ class Listener:
     def _may_have(self, moment: Moment) -> bool:
         if moment.topic.name not in self.topics:
             return False
-        return not self._person or moment.topic.is_public or moment.owner == self._person
+        return moment.topic.name not in self._own_only or moment.topic.is_public or moment.owner == self._person
 
     def _put(self, domain: str, position: Position, text: bytes) -> None:
         if len(self._waiting) >= EVENTS_MAX or self._bytes + len(text) > BYTES_MAX:

@@ -104,7 +104,8 @@ class LiveEndpoint:
         await asyncio.gather(*(feed.ready() for feed in feeds))
         # From here on nothing is awaited: those who begin now begin at one moment in all streams.
         positions = {feed.domain: starts.get(feed.domain, feed.position) for feed in feeds}
-        listener = Listener(topics, principal.person if confined(principal) else "", positions)
+        own_only = frozenset(topic.name for topic in topics if confined(principal, topic.query))
+        listener = Listener(topics, principal.person, own_only, positions)
         held.enter_context(self._broadcast.known(listener))
         behind = {feed: positions[feed.domain] for feed in feeds if positions[feed.domain] != feed.position}
         for feed in feeds:

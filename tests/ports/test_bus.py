@@ -170,6 +170,45 @@ async def test_headers_carry_any_text(bus: Bus, unique: str) -> None:
     assert reply.headers["Mesh-Key"] == "Grüße 你好: ok"
 
 
+# Gathering
+
+
+async def test_everybody_who_listens_is_gathered(bus: Bus, unique: str) -> None:
+    for number in range(3):
+        await bus.listen(f"{unique}.who", lambda received, number=number: answer(received, b"%d" % number, {"A": "b"}))  # type: ignore[misc]
+    replies = await bus.gather(f"{unique}.who", b"", {}, timeout_seconds=10, stall_seconds=0.3, replies_max=100)
+    assert sorted(reply.body for reply in replies) == [b"0", b"1", b"2"]
+    assert {reply.headers["A"] for reply in replies} == {"b"}
+
+
+async def test_nobody_is_gathered_at_once(bus: Bus, unique: str) -> None:
+    asked = bus.gather(f"{unique}.who", b"", {}, timeout_seconds=60, stall_seconds=60, replies_max=100)
+    assert list(await asyncio.wait_for(asked, 2)) == []
+
+
+async def test_gathering_ends_when_there_are_enough(bus: Bus, unique: str) -> None:
+    for _ in range(4):
+        await bus.listen(f"{unique}.who", echo)
+    asked = bus.gather(f"{unique}.who", b"x", {}, timeout_seconds=60, stall_seconds=60, replies_max=2)
+    assert [reply.body for reply in await asyncio.wait_for(asked, 5)] == [b"echo x"] * 2
+
+
+async def test_gathering_ends_when_no_more_comes_or_the_time_is_over(bus: Bus, unique: str) -> None:
+    await bus.listen(f"{unique}.who", echo)
+    await bus.listen(f"{unique}.who", lambda _: None)
+    asked = bus.gather(f"{unique}.who", b"", {}, timeout_seconds=60, stall_seconds=0.2, replies_max=100)
+    assert len(await asyncio.wait_for(asked, 5)) == 1
+    await bus.listen(f"{unique}.mute", lambda _: None)
+    asked = bus.gather(f"{unique}.mute", b"", {}, timeout_seconds=0.2, stall_seconds=60, replies_max=100)
+    assert list(await asyncio.wait_for(asked, 5)) == []
+
+
+async def test_gathering_on_a_closed_bus_is_unavailable(bus: Bus, unique: str) -> None:
+    await bus.close()
+    with pytest.raises(Unavailable):
+        await bus.gather(f"{unique}.who", b"", {}, timeout_seconds=1, stall_seconds=1, replies_max=1)
+
+
 # Subscriptions
 
 
@@ -538,6 +577,31 @@ async def test_an_id_counts_again_after_the_window(bus: Bus, unique: str) -> Non
     await fill(bus, unique, 1)
     await asyncio.sleep(0.6)
     assert await fill(bus, unique, 1) == [2]
+
+
+async def test_a_survey_shows_streams_with_who_reads_them_and_how_far(bus: Bus, unique: str) -> None:
+    stream, consumer = await streams_of(bus, unique)
+    none_yet = ConsumerSpec(stream.name, f"{unique}_zeros", (f"{unique}.event.other.*", f"{unique}.event.none.*"))
+    await bus.provision([], [none_yet])
+    await fill(bus, unique, 3)
+    kept = Kept()
+    subscription = await bus.follow(consumer, kept)
+    await until(lambda: len(kept.messages) == 3)
+    await subscription.stop()
+    await fill(bus, unique, 2, first=3)
+    survey = await bus.survey()
+    [found] = [each for each in survey.streams if each.name == stream.name]
+    assert (found.subjects, found.messages, found.last_sequence) == (stream.subjects, 5, 5)
+    assert found.stored_bytes > 0
+    reader, other = found.consumers
+    assert (reader.stream, reader.name, reader.filter_subjects) == (stream.name, consumer.name, (f"{unique}.event.>",))
+    assert (reader.pending, reader.unacknowledged, reader.delivered_sequence) == (2, 0, 3)
+    assert (other.name, other.filter_subjects) == (none_yet.name, none_yet.filter_subjects)
+    assert (other.pending, other.redelivered) == (0, 0)
+    assert survey.clock_ahead_ms is not None
+    assert abs(survey.clock_ahead_ms) < 1000  # all on one machine
+    assert survey.message_bytes_max == 262_144
+    assert survey.version
 
 
 async def test_many_can_store_at_once(bus: Bus, unique: str) -> None:

@@ -79,7 +79,7 @@ async def held_house() -> AsyncIterator[House]:
 
 
 def listener_at(position: Position, topics: Sequence[Topic] = ORDERS) -> Listener:
-    return Listener(topics, "", {"orders": position})
+    return Listener(topics, "", frozenset(), {"orders": position})
 
 
 async def test_one_that_is_ahead_of_the_feed_hears_nothing_twice() -> None:
