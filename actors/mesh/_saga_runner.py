@@ -80,6 +80,8 @@ class SagaRunner:
             if name in {event_name(event) for event in saga.events}:
                 key = str(msgspec.json.decode(inbound.event.body, type=dict[str, Any])[saga.key])
                 if await self._record(saga, key, name, inbound):
+                    if name in {event_name(event) for event in saga.alarms_on}:
+                        log.error("saga waits for a person", saga=saga.name, entity_key=key, because=name)
                     await self._spawn(saga, key)
 
     async def _record(self, saga: Saga[Any], key: str, name: str, inbound: Inbound) -> bool:
@@ -93,15 +95,18 @@ class SagaRunner:
             row, state = await self._load(saga, key)
             if not record(saga, state, name, recorded, origin):
                 return False
-            next_at_ms = self._clock.now_ms() if state.started is not None else 0
-            if await self._rows.save(row._replace(document=msgspec.json.encode(state), next_at_ms=next_at_ms)):
+            next_at_ms, status = 0, row.status
+            if state.started is not None:
+                next_at_ms, status = self._clock.now_ms(), "running" if row.status == "heard" else row.status
+            document = msgspec.json.encode(state)
+            if await self._rows.save(row._replace(status=status, next_at_ms=next_at_ms, document=document)):
                 return True
         raise Overloaded(f"saga {saga.name} of {key} is written by many")
 
     async def _load(self, saga: Saga[Any], key: str) -> tuple[SagaRow, SagaState]:
         row = await self._rows.load(saga.name, key)
         if row is None:
-            return SagaRow(saga.name, key, 0, "running", 0, b""), SagaState()
+            return SagaRow(saga.name, key, 0, "heard", 0, b""), SagaState()
         return row, msgspec.json.decode(row.document, type=SagaState)
 
     async def _spawn(self, saga: Saga[Any], key: str) -> None:
@@ -170,6 +175,7 @@ class SagaRunner:
         start, outcomes = events[saga.starts_on], Outcomes(events)
         if send.direction == "close":
             assert state.refusal is not None
+            assert saga.on_refusal is not None
             return saga.on_refusal(start, outcomes, refused(state.refusal))
         step = saga.steps[send.step]
         make = step.do if send.direction == "do" else step.undo

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Literal, NamedTuple, Protocol
 
-SagaStatus = Literal["running", "undoing", "done", "undone"]
+SagaStatus = Literal["heard", "running", "undoing", "done", "undone"]
+"""`heard`: events have come that it follows, and the one that starts it has not, or never will."""
 
 
 class SagaRow(NamedTuple):

@@ -21,7 +21,7 @@ PLACED = OrderPlaced(
     payment_token="card-approved",
 )
 REQUESTED = OrderCancelRequested(order_id="o1", reason="too late")
-CANCELLED = OrderCancelled(order_id="o1", reason_code="cancel_requested", detail="")
+CANCELLED = OrderCancelled(order_id="o1", customer_id="c1", reason_code="cancel_requested", detail="")
 
 
 def test_what_happened_is_told_in_order() -> None:
