@@ -37,6 +37,7 @@ from actors.mesh._ports.journal import (
     Taken,
     Unpublished,
 )
+from actors.mesh._ports.quotas import Quotas
 from actors.mesh._ports.rows import (
     DeadLetter,
     DeadLetterRows,
@@ -86,6 +87,7 @@ __all__ = [
     "NewEvent",
     "Outbox",
     "Part",
+    "Quotas",
     "ReadModelStore",
     "Received",
     "Rejected",
