@@ -16,7 +16,7 @@ from typing import Any
 
 import uvloop
 
-from actors import inventory, orders, payments, users
+from actors import inventory, notifications, orders, payments, users
 from actors.health import health_port
 from actors.mesh._actor import Actor
 from actors.mesh._blueprint import Blueprint, consumers, draw, shapes, view_name
@@ -27,7 +27,7 @@ from actors.mesh._errors import Unavailable
 from actors.mesh._follow import Following
 from actors.mesh._log import configure_logging, get_logger
 from actors.mesh._pool import Pool, World
-from actors.mesh._ports import ReadModelStore
+from actors.mesh._ports import Quotas, ReadModelStore
 from actors.mesh._principals import Signer, Verifier
 from actors.mesh._privacy import Privacy
 from actors.mesh._read import Views
@@ -42,11 +42,23 @@ from actors.mesh.adapters.postgres.provision import provision
 from actors.mesh.adapters.postgres.store import open_postgres
 from actors.mesh.adapters.postgres.views import open_postgres_views
 from actors.mesh.adapters.world import SystemClock, SystemIds
+from actors.notifications.provider import (
+    HttpPushGateway,
+    HttpSmsGateway,
+    MailServer,
+    PushGateway,
+    SmsGateway,
+    mail_server,
+)
+from actors.notifications.rendering import check_templates
 from actors.payments.provider import CardProcessor, HttpCardProcessor
 from actors.users.provider import Cost, Credentials, Hasher, PooledPasswords, Tokens
 from schemas.principal import Principal
 
-ACTORS: dict[str, Actor] = {actor.name: actor for actor in (users.actor, orders.actor, inventory.actor, payments.actor)}
+ACTORS: dict[str, Actor] = {
+    actor.name: actor
+    for actor in (users.actor, orders.actor, inventory.actor, payments.actor, notifications.actor)
+}
 IN_MONGO = frozenset({"orders"})
 """Domains whose views live in MongoDB where one is configured, as the design document has it."""
 CARDS_SECONDS = 2.0
@@ -159,6 +171,9 @@ async def outside_of(blueprint: Blueprint, settings: PoolSettings) -> AsyncItera
         case "payments":
             async with cards_of(settings) as cards:
                 yield {CardProcessor: cards}
+        case "notifications":
+            async with messengers_of(settings) as messengers, quotas_of(blueprint, settings) as quotas:
+                yield {**messengers, Quotas: quotas}
         case "users":
             with credentials_of(settings) as credentials:
                 yield {Credentials: credentials}
@@ -176,6 +191,33 @@ async def cards_of(settings: PoolSettings) -> AsyncIterator[HttpCardProcessor]:
         yield cards
     finally:
         await cards.aclose()
+
+
+@asynccontextmanager
+async def messengers_of(settings: PoolSettings) -> AsyncIterator[Mapping[type[Any], Any]]:
+    """Open what carries mails, text and push messages; a template that cannot be filled in stops the start."""
+    given = {"MESH_SMTP_URL": settings.smtp_url, "MESH_SMS_URL": settings.sms_url, "MESH_PUSH_URL": settings.push_url}
+    if settings.smtp_url is None or settings.sms_url is None or settings.push_url is None:
+        missing = " and ".join(name for name, value in given.items() if value is None)
+        raise SettingsError((f"{missing} missing: notifications are sent by mail, text message and push",))
+    check_templates()
+    async with AsyncExitStack() as opened:
+        mails = mail_server(
+            settings.smtp_url.reveal(), settings.mail_from, settings.mailbox_url, now_ms=SystemClock().now_ms
+        )
+        sms, push = HttpSmsGateway(settings.sms_url), HttpPushGateway(settings.push_url)
+        for client in (mails, sms, push):
+            opened.push_async_callback(client.aclose)
+        yield {MailServer: mails, SmsGateway: sms, PushGateway: push}
+
+
+@asynccontextmanager
+async def quotas_of(blueprint: Blueprint, settings: PoolSettings) -> AsyncIterator[Quotas]:
+    """Open the quotas of a domain's decisions."""
+    from actors.mesh.adapters.redis_quotas import open_redis_quotas  # here: see LAZY
+
+    async with open_redis_quotas(settings.redis_url.reveal(), f"{blueprint.name}:") as quotas:
+        yield quotas
 
 
 @contextmanager

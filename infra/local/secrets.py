@@ -11,7 +11,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from infra.local.failures import StartFailed
 
 FILE = "secrets.json"
-DOMAINS = ("users", "orders", "inventory", "payments")
+DOMAINS = ("users", "orders", "inventory", "payments", "notifications")
 ISSUERS = ("gateway", "tools", *DOMAINS)
 _KEY_BYTES = 32
 
