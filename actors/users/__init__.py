@@ -4,6 +4,7 @@ from actors.mesh import Actor, Aggregate, answers, claims, consults, decides, po
 from actors.users import provider, views
 from actors.users.model import email, postings, rules, sessions, state
 from actors.users.provider import Credentials
+from schemas.principal import Standing
 from schemas.users import (
     AddAddress,
     AddUser,
@@ -24,7 +25,6 @@ from schemas.users import (
     RevokeSessions,
     SessionView,
     SetRoles,
-    Standing,
     UpdateProfile,
     UserRegistered,
     UserView,

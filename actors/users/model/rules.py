@@ -11,10 +11,9 @@ from actors.mesh import Refused
 from actors.users.model.state import User, UserEvent, digest
 from actors.users.model.table import EXISTS, INVALID, due, refusal
 from schemas.message import Accepted
-from schemas.principal import UserRole
+from schemas.principal import UserRole, UserStatus
 from schemas.users import (
     AddAddress,
-    Address,
     AddressAdded,
     AddressRemoved,
     AddUser,
@@ -23,7 +22,6 @@ from schemas.users import (
     EmailVerificationRequested,
     EmailVerified,
     EpochRaised,
-    Locale,
     PasswordSet,
     ProfileChanged,
     RegisterUser,
@@ -35,9 +33,9 @@ from schemas.users import (
     UpdateProfile,
     UserDeactivated,
     UserRegistered,
-    UserStatus,
     VerifyEmail,
 )
+from schemas.values import Address, Locale
 
 VERIFICATION_MS = 24 * 60 * 60 * 1000
 """How long the link in a mail is good for."""

@@ -14,6 +14,7 @@ from msgspec.structs import replace
 from actors.mesh import Key, Refused, States
 from actors.users.model.rules import raised
 from actors.users.model.state import User, UserEvent
+from schemas.principal import SessionTokens
 from schemas.users import (
     LogIn,
     PasswordSet,
@@ -23,7 +24,6 @@ from schemas.users import (
     SessionRevoked,
     SessionStarted,
     SessionStatus,
-    SessionTokens,
 )
 
 SessionEvent: TypeAlias = SessionStarted | SessionRefreshed | SessionRevoked

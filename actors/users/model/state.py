@@ -9,21 +9,20 @@ import msgspec
 from msgspec.structs import replace
 
 from schemas.message import Personal
-from schemas.principal import UserRole
+from schemas.principal import UserRole, UserStatus
 from schemas.users import (
     AddressAdded,
     AddressRemoved,
     EmailVerificationRequested,
     EmailVerified,
     EpochRaised,
-    Locale,
     PasswordSet,
     ProfileChanged,
     RolesSet,
     UserDeactivated,
     UserRegistered,
-    UserStatus,
 )
+from schemas.values import Locale
 
 UserEvent: TypeAlias = (
     UserRegistered

@@ -8,6 +8,7 @@ from typing import Any, Literal, TypeAlias
 from actors.mesh import Refused
 from actors.users.model.state import User
 from schemas.message import Command, RefusalKind
+from schemas.principal import UserStatus
 from schemas.users import (
     AddAddress,
     ChangePassword,
@@ -17,7 +18,6 @@ from schemas.users import (
     RevokeSessions,
     SetRoles,
     UpdateProfile,
-    UserStatus,
     VerifyEmail,
 )
 

@@ -52,7 +52,7 @@ async def other_password(
 ) -> Fresh:
     if not await credentials.passwords.fits(user.password_hash if user else "", command.current_password):
         raise Refused(
-            "password_wrong", "that is not the present password", kind="forbidden", pointer="/current_password"
+            "password_mismatch", "that is not the present password", kind="forbidden", pointer="/current_password"
         )
     return Fresh(now_ms=look.now_ms, password_hash=await credentials.passwords.hash(command.new_password))
 

@@ -13,8 +13,7 @@ from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
 from schemas.envelope import derived_id
-from schemas.principal import UserRole
-from schemas.users import SessionTokens
+from schemas.principal import SessionTokens, UserRole
 
 ALGORITHM = "EdDSA"
 TYPE = "at+jwt"

@@ -27,6 +27,7 @@ PEOPLE = {
     "sam-token": Principal(subject="staff-sam", roles=("support",)),
     "wendy-token": Principal(subject="staff-wendy", roles=("warehouse",)),
     "otto-token": Principal(subject="staff-otto", roles=("operator",)),
+    "alma-token": Principal(subject="staff-alma", roles=("admin",)),
 }
 ORDER = {
     "lines": [{"sku": "tea", "quantity": 2}],
