@@ -7,8 +7,8 @@ import gc
 import os
 import signal
 import sys
-from collections.abc import AsyncIterator, Callable, Coroutine, Iterator, Mapping
-from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
+from collections.abc import AsyncIterator, Callable, Coroutine, Mapping
+from contextlib import AsyncExitStack, asynccontextmanager
 from functools import partial
 from importlib import resources
 from pathlib import Path
@@ -27,7 +27,7 @@ from actors.mesh._errors import Unavailable
 from actors.mesh._follow import Following
 from actors.mesh._log import configure_logging, get_logger
 from actors.mesh._pool import Pool, World
-from actors.mesh._ports import Quotas, ReadModelStore
+from actors.mesh._ports import ReadModelStore
 from actors.mesh._principals import Signer, Verifier
 from actors.mesh._privacy import Privacy
 from actors.mesh._read import Views
@@ -42,29 +42,16 @@ from actors.mesh.adapters.postgres.provision import provision
 from actors.mesh.adapters.postgres.store import open_postgres
 from actors.mesh.adapters.postgres.views import open_postgres_views
 from actors.mesh.adapters.world import SystemClock, SystemIds
-from actors.notifications.provider import (
-    HttpPushGateway,
-    HttpSmsGateway,
-    MailServer,
-    PushGateway,
-    SmsGateway,
-    mail_server,
-)
-from actors.notifications.rendering import check_templates
-from actors.payments.provider import CardProcessor, HttpCardProcessor
-from actors.users.provider import Cost, Credentials, Hasher, PooledPasswords, Tokens
+from actors.outside import outside_of
 from schemas.principal import Principal
 
 ACTORS: dict[str, Actor] = {
-    actor.name: actor
-    for actor in (users.actor, orders.actor, inventory.actor, payments.actor, notifications.actor)
+    actor.name: actor for actor in (users.actor, orders.actor, inventory.actor, payments.actor, notifications.actor)
 }
 IN_MONGO = frozenset({"orders"})
 """Domains whose views live in MongoDB where one is configured, as the design document has it."""
-CARDS_SECONDS = 2.0
-"""How long a card processor may take: with the questions after an unknown outcome this stays within a lease."""
-# LAZY: the drivers of MongoDB and Redis are two thirds of a pool's import time and a third of its memory, and three of
-# the four pools need neither; so these two are imported where they are opened.
+# LAZY: the drivers of MongoDB and Redis are two thirds of a pool's import time and a third of its memory, and most
+# pools need neither; so these two are imported where they are opened.
 EXIT_USAGE = 64
 USAGE = f"usage: python -m actors {' | '.join(ACTORS)} | provision | rebuild <domain> <view>"
 EXIT_UNAVAILABLE = 69
@@ -162,81 +149,6 @@ async def views_of(blueprint: Blueprint, settings: PoolSettings) -> AsyncIterato
         for kept, store in stores.items():
             await store.prepare(shapes(blueprint, kept))
         yield stores
-
-
-@asynccontextmanager
-async def outside_of(blueprint: Blueprint, settings: PoolSettings) -> AsyncIterator[Mapping[type[Any], Any]]:
-    """Open what a domain performs with, and what its decisions consult."""
-    match blueprint.name:
-        case "payments":
-            async with cards_of(settings) as cards:
-                yield {CardProcessor: cards}
-        case "notifications":
-            async with messengers_of(settings) as messengers, quotas_of(blueprint, settings) as quotas:
-                yield {**messengers, Quotas: quotas}
-        case "users":
-            with credentials_of(settings) as credentials:
-                yield {Credentials: credentials}
-        case _:
-            yield {}
-
-
-@asynccontextmanager
-async def cards_of(settings: PoolSettings) -> AsyncIterator[HttpCardProcessor]:
-    """Open the card processor's client."""
-    if settings.cards_url is None:
-        raise SettingsError(("MESH_CARDS_URL is missing: payments works with a card processor",))
-    cards = HttpCardProcessor(settings.cards_url, CARDS_SECONDS)
-    try:
-        yield cards
-    finally:
-        await cards.aclose()
-
-
-@asynccontextmanager
-async def messengers_of(settings: PoolSettings) -> AsyncIterator[Mapping[type[Any], Any]]:
-    """Open what carries mails, text and push messages; a template that cannot be filled in stops the start."""
-    given = {"MESH_SMTP_URL": settings.smtp_url, "MESH_SMS_URL": settings.sms_url, "MESH_PUSH_URL": settings.push_url}
-    if settings.smtp_url is None or settings.sms_url is None or settings.push_url is None:
-        missing = " and ".join(name for name, value in given.items() if value is None)
-        raise SettingsError((f"{missing} missing: notifications are sent by mail, text message and push",))
-    check_templates()
-    async with AsyncExitStack() as opened:
-        mails = mail_server(
-            settings.smtp_url.reveal(), settings.mail_from, settings.mailbox_url, now_ms=SystemClock().now_ms
-        )
-        sms, push = HttpSmsGateway(settings.sms_url), HttpPushGateway(settings.push_url)
-        for client in (mails, sms, push):
-            opened.push_async_callback(client.aclose)
-        yield {MailServer: mails, SmsGateway: sms, PushGateway: push}
-
-
-@asynccontextmanager
-async def quotas_of(blueprint: Blueprint, settings: PoolSettings) -> AsyncIterator[Quotas]:
-    """Open the quotas of a domain's decisions."""
-    from actors.mesh.adapters.redis_quotas import open_redis_quotas  # here: see LAZY
-
-    async with open_redis_quotas(settings.redis_url.reveal(), f"{blueprint.name}:") as quotas:
-        yield quotas
-
-
-@contextmanager
-def credentials_of(settings: PoolSettings) -> Iterator[Credentials]:
-    """Open the threads that hash passwords, and the keys that sign access tokens."""
-    if settings.access_signing_key is None or settings.access_key_id is None:
-        named = {"MESH_ACCESS_SIGNING_KEY": settings.access_signing_key, "MESH_ACCESS_KEY_ID": settings.access_key_id}
-        missing = " and ".join(name for name, value in named.items() if value is None)
-        raise SettingsError((f"{missing} missing: users signs access tokens",))
-    tokens = Tokens(
-        signing_key=settings.access_signing_key.reveal(),
-        key_id=settings.access_key_id,
-        hmac_key=settings.hmac_key.reveal(),
-    )
-    passwords = PooledPasswords(Hasher(Cost()), threads=os.cpu_count() or 1)
-    try:
-        yield Credentials(passwords, tokens)
-    finally:
-        passwords.close()
 
 
 async def run_provision(settings: ProvisionSettings) -> int:

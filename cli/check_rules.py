@@ -9,8 +9,18 @@ from cli.check_facts import Domain, Fact, Facts, names
 from cli.check_value import lines_of
 
 ENDS = ("order_paid", "order_cancelled")
-REFUND_NAMES = ("refund_submitted", "payment_refunded")
-MANY = frozenset({"price_changed", "stock_received", "stock_held", "stock_freed", "stock_taken", "low_stock_reached"})
+ONCE_EACH = {
+    "refund_submitted": "refund_id",
+    "payment_refunded": "refund_id",
+    "stock_released": "reason",
+    "delivery_": "channel",
+    "inbox_item_": "notification_id",
+}
+"""Events that may come once for each of something: what their names begin with, and the field that says of what."""
+MANY = frozenset({
+    "price_changed", "stock_received", "stock_held", "stock_freed", "stock_taken", "low_stock_reached",
+    "preference_set", "device_registered", "device_removed",
+})  # fmt: skip
 """Events that may come to one entity more than once; all others are the outcome of a command that is done once."""
 SHOWN_CHARACTERS_MAX = 300
 
@@ -86,10 +96,11 @@ def once(facts: Facts) -> Iterator[str]:
 
 
 def effect_of(fact: Fact) -> tuple[str, ...]:
-    """Return what may happen once: an order is paid once, a payment refunded once a refund, a stock expired once."""
-    if fact.name in REFUND_NAMES:
-        return fact.name, str(fact.body["refund_id"])
-    return (fact.name, str(fact.body["reason"])) if fact.name == "stock_released" else (fact.name,)
+    """Return what may happen once: an order is paid once, a payment refunded once a refund, a mail sent once."""
+    for prefix, field in ONCE_EACH.items():
+        if fact.name.startswith(prefix):
+            return fact.name, str(fact.body[field])
+    return (fact.name,)
 
 
 def kept_word(facts: Facts) -> Iterator[str]:

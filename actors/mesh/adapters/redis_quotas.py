@@ -28,7 +28,7 @@ class RedisQuotas:
 
     async def take(self, key: str, member: str, *, limit: int, window_seconds: float, now_ms: int) -> bool:
         """Return whether a member is among the first of the window that ends now."""
-        arguments = [member, now_ms, round(window_seconds * 1000), limit]
+        arguments: list[str | int] = [member, now_ms, round(window_seconds * 1000), limit]
         try:
             return bool(await bounded(self._take(keys=[f"{self._prefix}quota:{key}"], args=arguments)))
         except (Unavailable, TimedOut):

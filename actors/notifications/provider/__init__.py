@@ -1,4 +1,4 @@
-"""What carries our messages: the ports, their clients over SMTP and HTTP, and recorders for tests."""
+"""What carries our messages: the ports, their clients over HTTP, and recorders for tests; `smtp` is the mail client."""
 
 from actors.notifications.provider.admission import admit
 from actors.notifications.provider.http import HttpPushGateway, HttpSmsGateway
@@ -19,7 +19,6 @@ from actors.notifications.provider.port import (
     sms_given_up,
 )
 from actors.notifications.provider.recorders import RecordedMails, RecordedPush, RecordedSms
-from actors.notifications.provider.smtp import SmtpMailServer, mail_server, smtp_address
 
 __all__ = [
     "Answer",
@@ -31,18 +30,15 @@ __all__ = [
     "RecordedPush",
     "RecordedSms",
     "SmsGateway",
-    "SmtpMailServer",
     "admit",
     "email_given_up",
     "find_email",
     "find_push",
     "find_sms",
-    "mail_server",
     "message_name",
     "push_given_up",
     "send_email",
     "send_push",
     "send_sms",
     "sms_given_up",
-    "smtp_address",
 ]

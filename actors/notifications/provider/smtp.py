@@ -133,9 +133,7 @@ class SmtpMailServer:
 def mail_server(url: str, sender: str, mailbox_url: str | None, *, now_ms: Callable[[], int]) -> SmtpMailServer:
     """Open the client of the mail server that settings name; raise ValueError where they cannot be read."""
     name, address = parseaddr(sender)
-    return SmtpMailServer(
-        smtp_address(url), Address(name, addr_spec=address), now_ms=now_ms, mailbox_url=mailbox_url
-    )
+    return SmtpMailServer(smtp_address(url), Address(name, addr_spec=address), now_ms=now_ms, mailbox_url=mailbox_url)
 
 
 class Found(msgspec.Struct, frozen=True):
