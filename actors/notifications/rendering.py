@@ -6,7 +6,6 @@ from collections.abc import Iterator, Mapping
 from functools import cache
 from typing import TYPE_CHECKING, Any, Final, NamedTuple, get_args
 
-
 from actors.notifications.model.kinds import KINDS
 from schemas.values import Locale
 

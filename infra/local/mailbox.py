@@ -14,7 +14,7 @@ import time
 from collections.abc import Awaitable, Callable, Mapping
 from pathlib import Path
 from typing import Any, Final, NamedTuple
-from urllib.parse import parse_qsl, unquote
+from urllib.parse import parse_qsl
 
 import msgspec
 import uvicorn
@@ -53,6 +53,10 @@ class Push(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
     device_tokens: tuple[str, ...]
     title: str
     text: str
+
+
+read_sms = msgspec.json.Decoder(Sms).decode
+read_push = msgspec.json.Decoder(Push).decode
 
 
 class Answer(NamedTuple):
@@ -97,7 +101,6 @@ class Mailbox:
 
     def _shown(self, path: str, query: Mapping[str, str]) -> Answer:
         limit = max(1, min(LIMIT_MAX, int(query.get("limit", "100"))))
-        kind = MESSAGES.get(path.rpartition("/")[0])
         if path == "/healthz":
             return shown({"status": "ok"})
         if path == "/":
@@ -113,9 +116,10 @@ class Mailbox:
             return shown(mail) if mail else problem(404, "no such mail")
         if path in MESSAGES:
             return shown({"messages": self._log.messages(MESSAGES[path], to=query.get("to", ""), limit=limit)})
-        if kind is not None:
-            key = unquote(path.rpartition("/")[2])
-            return taken(key) if self._log.has_message(kind, key) else problem(404, "no such message")
+        for prefix, kind in MESSAGES.items():
+            if path.startswith(f"{prefix}/"):
+                key = path.removeprefix(f"{prefix}/")
+                return taken(key) if self._log.has_message(kind, key) else problem(404, "no such message")
         return problem(404, "no such address")
 
     async def _take(self, kind: MessageKind, key: str, receive: Receive) -> Answer:
@@ -125,7 +129,7 @@ class Mailbox:
         if body is None:
             return problem(413, f"a body has at most {BODY_BYTES_MAX} bytes")
         try:
-            message: Sms | Push = msgspec.json.decode(body, type=Sms if kind == "sms" else Push)
+            message = read_sms(body) if kind == "sms" else read_push(body)
         except (msgspec.MsgspecError, UnicodeDecodeError) as error:
             return problem(400, str(error))
         if isinstance(message, Sms) and message.to.endswith(DEAD_NUMBER):

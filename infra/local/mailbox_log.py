@@ -1,4 +1,4 @@
-"""What the local mailbox took: mails, text and push messages in SQLite, each committed before the sender is answered."""
+"""What the local mailbox took: mails, text and push messages in SQLite, committed before the sender is answered."""
 
 from __future__ import annotations
 

@@ -47,7 +47,8 @@ def mail_page(kept: KeptMail) -> str:
     content = (
         f'<p><a href="/">Mailbox</a></p>\n<h1>{escape(mail.subject)}</h1>\n'
         f"<p>From {escape(mail.headers.get('From', mail.sender))}<br>To {escape(mail.to)}</p>\n"
-        f'<pre>{escape(mail.text)}</pre>\n<p><a href="/v1/mails/{kept.id}">as JSON, with its headers and its HTML</a></p>'
+        f"<pre>{escape(mail.text)}</pre>\n"
+        f'<p><a href="/v1/mails/{kept.id}">as JSON, with its headers and its HTML</a></p>'
     )
     return _page(mail.subject, content)
 

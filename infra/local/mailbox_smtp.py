@@ -9,7 +9,7 @@ from collections.abc import Callable
 from email import message_from_bytes
 from email.message import EmailMessage
 from email.policy import default
-from typing import Any, Final, cast
+from typing import Any, Final
 
 from aiosmtpd.smtp import SMTP, Envelope, Session
 
@@ -46,7 +46,7 @@ class MailTaker:
 
     async def handle_DATA(self, server: SMTP, session: Session, envelope: Envelope) -> str:  # noqa: N802
         content = envelope.content or b""
-        message = cast(EmailMessage, message_from_bytes(content if isinstance(content, bytes) else b"", policy=default))
+        message = message_from_bytes(content if isinstance(content, bytes) else content.encode(), policy=default)
         try:
             numbers = [self._log.keep_mail(self._read(message, envelope, address)) for address in envelope.rcpt_tos]
         except (sqlite3.Error, LookupError, ValueError) as error:
@@ -71,7 +71,7 @@ class MailTaker:
 def body_of(message: EmailMessage, kind: str) -> str:
     """Return one of a mail's bodies as text, empty where it has none."""
     part = message.get_body((kind,))
-    return str(part.get_content()) if part is not None else ""
+    return str(part.get_content()).replace("\r\n", "\n") if part is not None else ""
 
 
 async def serve_smtp(taker: MailTaker, port: int) -> asyncio.Server:

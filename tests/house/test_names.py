@@ -13,9 +13,9 @@ from tests.house.contract import found_actors, messages, of_kind
 from tests.house.source import Module, dotted, modules
 
 VERBS = frozenset({
-    "add", "archive", "authorise", "cancel", "capture", "change", "commit", "confirm", "deactivate", "expire", "mark",
-    "place", "log", "receive", "record", "refresh", "refund", "register", "release", "remove", "request", "resend", "reserve",
-    "revoke", "set", "update", "verify", "void",
+    "add", "archive", "authorise", "cancel", "capture", "change", "commit", "confirm", "deactivate", "expire",
+    "log", "mark", "place", "receive", "record", "refresh", "refund", "register", "release", "remove", "request",
+    "resend", "reserve", "revoke", "set", "update", "verify", "void",
 })  # fmt: skip
 """The verbs in use: before a new one, see whether one of these says it."""
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
+from contextlib import suppress
 from email.errors import MessageError
 from email.headerregistry import Address
 from email.message import EmailMessage
@@ -28,6 +29,7 @@ SEND_SECONDS: Final = 4.0
 """The whole of one mail, waiting for a connection included: with the questions after it this stays within a lease."""
 CONNECTIONS_MAX: Final = 8
 """To one mail server at a time; many take offence at more."""
+PARTING_SECONDS: Final = 0.3
 PORTS: Final = {"smtp": 25, "smtp+starttls": 587, "smtps": 465}
 LOOPBACK: Final = frozenset({"127.0.0.1", "::1", "localhost"})
 
@@ -104,6 +106,8 @@ class SmtpMailServer:
         try:
             await client.connect()
             await client.send_message(message, sender=self._sender.addr_spec, recipients=[address])
+            with suppress(OSError, aiosmtplib.SMTPException):  # it is taken, however they part
+                await client.quit(timeout=PARTING_SECONDS)
         except (aiosmtplib.SMTPRecipientsRefused, aiosmtplib.SMTPResponseException) as error:
             return refusal(error, server.described)
         except aiosmtplib.SMTPNotSupported as error:
@@ -115,7 +119,8 @@ class SmtpMailServer:
         except aiosmtplib.SMTPException as error:
             raise Broken(f"{server.described} broke off: {type(error).__name__}") from None
         finally:
-            client.close()  # without a QUIT, whose answer nobody would wait for
+            client.close()
+            await asyncio.sleep(0)  # so that the socket is closed when this is over
         return Answer(accepted=True, provider_id=str(message["Message-ID"]))
 
     async def find(self, message_id: str) -> Answer | None:
