@@ -49,7 +49,10 @@ BACKWARD_POINTS = [
     *(f"saga.close.{when}.close" for when in ("before", "after")),
     *(f"effect.{when}.void" for when in ("begun", "done", "told")),
 ]  # fmt: skip
-SHELVES = ("register_customer", "customer_registered", "add_item", "item_added", "receive_stock", "stock_received")
+SHELVES = (
+    "add_user", "user_registered", "password_set", "epoch_raised", "add_item", "item_added", "receive_stock",
+    "stock_received",
+)  # fmt: skip
 
 
 async def run_to_the_end(chaos: Chaos, *, cancelled: bool) -> str:
