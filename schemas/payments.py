@@ -195,10 +195,7 @@ class PaymentRefunded(Event, frozen=True, kw_only=True):
 
 
 class PaymentView(msgspec.Struct, frozen=True, kw_only=True):
-    """Customer and amount are absent where a void came before the authorisation: then there is no more to know.
-
-    `decline_code` says why the card processor last said no, until it says yes.
-    """
+    """Customer and amount are absent where a void came first; `decline_code` is the last no, until there is a yes."""
 
     payment_id: PaymentId
     order_id: OrderId

@@ -119,6 +119,7 @@ class SagaRunner:
     async def _drive(self, saga: Saga[Any], key: str) -> None:
         """Go on until there is nothing to do now. Another process that saves in between is met by reading again."""
         row, state = await self._load(saga, key)
+        answered: tuple[Send, MeshError | None] | None = None
         for _ in range(LOST_SAVES_MAX * (len(saga.steps) + 1)):
             if state.started is None or row.status in ("done", "undone"):
                 return
@@ -131,16 +132,17 @@ class SagaRunner:
             saved = saved_row(row, state, action, deadline_ms)
             if not await self._rows.save(saved):
                 row, state = await self._load(saga, key)
+                if answered is not None:
+                    self._absorb(saga, state, key, *answered)
                 continue
             row = saved._replace(revision=saved.revision + 1)
             if not isinstance(action, Send):
                 return
-            outcome = await self._ask(saga, state, key, action, deadline_ms)
+            answered = action, await self._ask(saga, state, key, action, deadline_ms)
             current = await self._rows.load(saga.name, key)
             if current is None or current.revision != row.revision:  # an event came meanwhile: answer on top of it
                 row, state = await self._load(saga, key)
-            if is_current(state, action):
-                self._absorb(saga, state, key, action, outcome)
+            self._absorb(saga, state, key, *answered)
 
     async def _ask(self, saga: Saga[Any], state: SagaState, key: str, send: Send, deadline_ms: int) -> MeshError | None:
         """Send one command; return what went wrong, None where it was accepted."""
@@ -183,6 +185,9 @@ class SagaRunner:
         return make(start, outcomes)
 
     def _absorb(self, saga: Saga[Any], state: SagaState, key: str, send: Send, outcome: MeshError | None) -> None:
+        """Take in what a command came to; it is kept with the next save, and taken in again where that is lost."""
+        if not is_current(state, send):
+            return None
         now_ms = self._clock.now_ms()
         if outcome is None:
             return absorb_reply(state, send)

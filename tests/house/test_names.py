@@ -15,7 +15,7 @@ from tests.house.source import Module, dotted, modules
 VERBS = frozenset({
     "add", "archive", "authorise", "cancel", "capture", "change", "commit", "confirm", "deactivate", "expire",
     "log", "mark", "place", "receive", "record", "refresh", "refund", "register", "release", "remove", "request",
-    "resend", "reserve", "revoke", "set", "update", "verify", "void",
+    "resend", "reserve", "return", "revoke", "set", "update", "verify", "void",
 })  # fmt: skip
 """The verbs in use: before a new one, see whether one of these says it."""
 

@@ -64,13 +64,14 @@ async def test_sagas_are_due_oldest_first_and_only_while_unfinished(store: Store
         saga("first", next_at_ms=NOW_MS - 5),
         saga("never", next_at_ms=0),
         saga("done", status="done", next_at_ms=NOW_MS - 9),
+        saga("heard", status="heard", next_at_ms=NOW_MS - 9),
     ]
     for row in rows:
         assert await store.sagas.save(row)
     await store.sagas.save(SagaRow("other", "first", 0, "running", 1, b""))
     assert [row.key for row in await store.sagas.due("fulfilment", NOW_MS, 10)] == ["first", "second"]
     assert [row.key for row in await store.sagas.due("fulfilment", NOW_MS, 1)] == ["first"]
-    assert dict(await store.sagas.count("fulfilment")) == {"running": 3, "undoing": 1, "done": 1}
+    assert dict(await store.sagas.count("fulfilment")) == {"running": 3, "undoing": 1, "done": 1, "heard": 1}
 
 
 async def test_an_effect_is_begun_once(stores: Stores) -> None:

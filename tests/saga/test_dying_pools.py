@@ -134,7 +134,9 @@ async def test_every_chaos_point_on_the_way_is_listed_here() -> None:
     refunding = {*FORWARD_POINTS, *REFUND_POINTS}
     assert await points_of("paid") == set(FORWARD_POINTS)
     assert await points_of("cancelled") - set(FORWARD_POINTS) == set(BACKWARD_POINTS)
-    assert await points_of("uncommitted") - set(FORWARD_POINTS) == {*BACKWARD_POINTS, *UNCOMMITTING_POINTS} - early_points
+    assert (
+        await points_of("uncommitted") - set(FORWARD_POINTS) == {*BACKWARD_POINTS, *UNCOMMITTING_POINTS} - early_points
+    )
     assert await points_of("refunded") == refunding
     assert await points_of("recalled") == {*refunding, *RECALL_POINTS}
 

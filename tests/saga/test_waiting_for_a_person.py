@@ -1,4 +1,4 @@
-"""The card processor says no where our money is meant: a person is called, and when they have seen to it, it goes on."""
+"""The card processor says no where our money is meant: a person is called, sees to it, and the order goes on."""
 
 from __future__ import annotations
 

@@ -28,9 +28,7 @@ PAID = (
     OrderConfirmed(order_id="o1", customer_id="c1", total=PLACED.total),
     OrderPaid(order_id="o1", customer_id="c1"),
 )
-REQUESTED = OrderRefundRequested(
-    order_id="o1", refund_id="o1", customer_id="c1", total=PLACED.total, reason="too late"
-)
+REQUESTED = OrderRefundRequested(order_id="o1", refund_id="o1", customer_id="c1", total=PLACED.total, reason="too late")
 REFUNDED = OrderRefunded(order_id="o1", customer_id="c1", total=Money(amount_minor=900, currency="EUR"))
 MARK = MarkOrderRefunded(order_id="o1")
 

@@ -69,9 +69,7 @@ RESERVED = OrderReserved(order_id="o1")
 CONFIRMED = OrderConfirmed(order_id="o1", customer_id="c1", total=PLACED.total)
 RECALLED = OrderRecalled(order_id="o1", reason="too late")
 PAID = OrderPaid(order_id="o1", customer_id="c1")
-REFUNDING = OrderRefundRequested(
-    order_id="o1", refund_id="o1", customer_id="c1", total=PLACED.total, reason="too late"
-)
+REFUNDING = OrderRefundRequested(order_id="o1", refund_id="o1", customer_id="c1", total=PLACED.total, reason="too late")
 REFUNDED = OrderRefunded(order_id="o1", customer_id="c1", total=PLACED.total)
 REQUESTED = OrderCancelRequested(order_id="o1", reason="too late")
 CANCELLED = OrderCancelled(order_id="o1", customer_id="c1", reason_code="cancel_requested", detail="")

@@ -125,9 +125,7 @@ def test_asking_for_the_rest_twice_changes_nothing() -> None:
 
 
 def test_where_nothing_is_left_it_is_given_back_at_once_and_nobody_is_asked() -> None:
-    nothing = PaymentRefunded(
-        payment_id="p1", order_id="o1", refund_id="r9", amount=euros(0), provider_reference=""
-    )
+    nothing = PaymentRefunded(payment_id="p1", order_id="o1", refund_id="r9", amount=euros(0), provider_reference="")
     given(evolve, *TAKEN, submitted("r1", 1_000), refunded("r1", 1_000)).when(refund, REST).then(nothing)
     free = (
         PaymentSubmitted(payment_id="p1", order_id="o1", customer_id="c1", amount=euros(0), payment_token="t"),
