@@ -19,7 +19,7 @@ from actors.mesh._dead_letters import DeadLetters
 from actors.mesh._errors import Fault, Refused, TimedOut
 from actors.mesh._follow import Inbound
 from actors.mesh._log import get_logger
-from actors.mesh._ports import Clock, EffectRow, EffectRows, Ids
+from actors.mesh._ports import Clock, EffectRow, EffectRows, Ids, Journal
 from actors.mesh._privacy import Privacy
 from actors.mesh._telemetry import SpanKind, Telemetry, parse_traceparent
 from schemas.envelope import CORRELATION_ID, PERSON, TRACEPARENT, Envelope, derived_id
@@ -45,6 +45,7 @@ class Performing(NamedTuple):
     """What work outside needs of its pool."""
 
     domain: str
+    journal: Journal
     rows: EffectRows
     letters: DeadLetters
     ports: Mapping[type[Any], Any]
@@ -68,6 +69,14 @@ class Work(NamedTuple):
     @property
     def at(self) -> tuple[str, str]:
         return self.row.event_id, self.row.performer
+
+    @property
+    def outcome_id(self) -> str:
+        return derived_id(*self.at)
+
+    @property
+    def given_up_id(self) -> str:
+        return derived_id(*self.at, "given up")
 
 
 class Performer:
@@ -143,6 +152,8 @@ class Performer:
     async def _settle(self, work: Work) -> bool:
         """Do it and tell what came of it; return whether that was the end of it, or it was put off."""
         retries = work.performance.retries
+        if work.row.attempts and await self._was_told(work):
+            return True
         try:
             command = self._untold.get(work.at) or await self._outcome(work)
         except Refused:
@@ -159,8 +170,15 @@ class Performer:
             del self._untold[next(iter(self._untold))]
         self._untold[work.at] = command
         self._here.chaos.point(f"effect.done.{work.row.performer}")
-        await self._tell(work, command, derived_id(*work.at))
+        await self._tell(work, command, work.outcome_id)
         return True
+
+    async def _was_told(self, work: Work) -> bool:
+        """Return whether an earlier attempt came as far as telling the domain, and died before it wrote so here."""
+        for command_id in (work.outcome_id, work.given_up_id):
+            if (await self._here.journal.confirm(command_id, ())).remembered is not None:
+                return True
+        return False
 
     async def _outcome(self, work: Work) -> Command[Any]:
         """Do it, unless it may have been done: then ask first, and do it only where the outside knows nothing of it."""
@@ -198,7 +216,7 @@ class Performer:
         here.chaos.point(f"effect.parked.{work.row.performer}")
         if performance.gives_up is not None:
             command = performance.gives_up(work.event, " ".join(str(failure).split())[:REASON_CHARACTERS_MAX])
-            await self._tell(work, command, derived_id(*work.at, "given up"))
+            await self._tell(work, command, work.given_up_id)
 
     async def _tell(self, work: Work, command: Command[Any], command_id: str) -> None:
         envelope = Envelope(

@@ -78,6 +78,7 @@ class Pool:
         self._sagas = SagaRunner(blueprint, world.store.sagas, *shared, world.telemetry, world.chaos)
         performing = Performing(
             blueprint.name,
+            world.store.journal,
             world.store.effects,
             letters,
             world.outside,

@@ -76,7 +76,7 @@ async def test_a_busy_mailbox_is_a_fault_that_names_nobody_until_it_takes_the_ma
     server: SmtpMailServer, mailbox: MailboxProcess
 ) -> None:
     for _ in range(2):
-        with pytest.raises(Unavailable, match="said 451$"):
+        with pytest.raises(Unavailable, match=r"said 451$"):
             await server.send("m6", "Ada", "busy-twice@example.org", MAIL)
     assert (await server.send("m6", "Ada", "busy-twice@example.org", MAIL)).accepted
     (kept,) = mailbox.mails("busy-twice@example.org")
