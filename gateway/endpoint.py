@@ -21,7 +21,7 @@ from actors.mesh._ports.world import Clock, Ids
 from actors.mesh._principals import Signer
 from actors.mesh._telemetry import Span, SpanKind, Telemetry, format_traceparent, parse_traceparent
 from gateway.answer import JSON_TYPE, Answer, send_answer
-from gateway.auth import Authenticate, permit
+from gateway.auth import Authenticate, admit
 from gateway.errors import HttpProblem, answer_of, problem_of
 from gateway.limits import Asked, asked_of, read_body
 from gateway.mesh import MeshClient, RawReply
@@ -137,8 +137,8 @@ class Operation:
     async def _answer(
         self, asked: Asked, query: bytes, path_fields: Mapping[str, str], receive: Receive, span: Span
     ) -> Answer:
-        principal = self.doors.authenticate(asked.headers.get("authorization", ""))
-        permit(principal, self.route.message)
+        authorization = asked.headers.get("authorization", "")
+        principal = await admit(self.doors.authenticate, authorization, self.route.message)
         command_id = self._command_id(principal, asked)
         body = await read_json(asked, receive) if self.reader.body is not None else b""
         message = self.reader.read(principal, path_fields, query, body, command_id)
