@@ -5,17 +5,19 @@ from __future__ import annotations
 import importlib
 import pkgutil
 from functools import cache
-from typing import Literal
+from typing import Annotated, Literal
 
 import msgspec
 
 import schemas
-from schemas.message import Command, Message, Query, domain_of, wire_name
+from schemas.message import Command, Id, Message, Query, domain_of, wire_name
 
 UserRole = Literal["customer", "support", "warehouse", "finance", "operator", "admin"]
 """What people may be."""
 Role = Literal["anonymous", "customer", "support", "warehouse", "finance", "operator", "admin", "service"]
 """What a principal may be: people, somebody who is not logged in, or a process of ours."""
+Roles = Annotated[tuple[UserRole, ...], msgspec.Meta(min_length=1, max_length=6)]
+UserStatus = Literal["unverified", "active", "deactivated"]
 
 
 class Principal(msgspec.Struct, frozen=True, kw_only=True):
@@ -30,6 +32,28 @@ class Principal(msgspec.Struct, frozen=True, kw_only=True):
     def person(self) -> str:
         """Return whose wish it is in the end."""
         return self.on_behalf_of or self.subject
+
+
+class Standing(msgspec.Struct, frozen=True, kw_only=True):
+    """What a user's tokens are worth now: those of an earlier epoch count no more."""
+
+    user_id: Id
+    status: UserStatus
+    epoch: int
+    sessions_epoch: int
+    roles: tuple[UserRole, ...]
+
+
+class SessionTokens(msgspec.Struct, frozen=True, kw_only=True):
+    """What a client is let in by. The refresh token is good for one use; the access token goes into a header."""
+
+    session_id: Id
+    user_id: Id
+    access_token: str
+    access_expires_in_seconds: int
+    refresh_token: str
+    refresh_expires_in_seconds: int
+    token_type: Literal["Bearer"] = "Bearer"  # noqa: S105 - says how the access token is sent
 
 
 @cache

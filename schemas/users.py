@@ -5,37 +5,27 @@ from __future__ import annotations
 from typing import Annotated, Literal
 
 import msgspec
-from msgspec import Meta
 
 from schemas.message import Command, Event, Owner, Personal, Query, Sensitive
-from schemas.principal import UserRole
-from schemas.values import AddressId, Cursor, PageSize, SessionId, Text, UserId, Version
+from schemas.principal import Roles, SessionTokens, Standing, UserRole, UserStatus
+from schemas.values import (
+    Address,
+    AddressId,
+    Country,
+    Cursor,
+    EmailAddress,
+    Locale,
+    PageSize,
+    Password,
+    Phone,
+    SessionId,
+    Text,
+    Token,
+    UserId,
+    Version,
+)
 
-UserStatus = Literal["unverified", "active", "deactivated"]
 SessionStatus = Literal["active", "revoked"]
-RevokeReason = Literal["logged_out", "reused"]
-Locale = Literal["en", "de", "no"]
-
-EmailAddress = Annotated[str, Meta(min_length=3, max_length=254, pattern=r"^[^@\s\u0000]+@[^@\s\u0000]+(?![\s\S])")]
-Password = Annotated[str, Meta(min_length=10, max_length=200, pattern=r"^[^\u0000-\u001f\u007f]+(?![\s\S])")]
-Token = Annotated[str, Meta(min_length=1, max_length=2048, pattern=r"^[!-~]+(?![\s\S])")]
-"""Visible ASCII: what may stand in a header, a link or a cookie."""
-Phone = Annotated[str, Meta(max_length=16, pattern=r"^(?:\+[0-9]{6,15})?(?![\s\S])")]
-"""International (E.164); an empty one takes the number away."""
-Country = Annotated[str, Meta(pattern=r"^[A-Z]{2}(?![\s\S])")]
-Roles = Annotated[tuple[UserRole, ...], Meta(min_length=1, max_length=6)]
-
-
-class SessionTokens(msgspec.Struct, frozen=True, kw_only=True):
-    """What a client is let in by. The refresh token is good for one use; the access token goes into a header."""
-
-    session_id: SessionId
-    user_id: UserId
-    access_token: str
-    access_expires_in_seconds: int
-    refresh_token: str
-    refresh_expires_in_seconds: int
-    token_type: Literal["Bearer"] = "Bearer"
 
 
 class RegisterUser(Command, frozen=True, kw_only=True):
@@ -150,22 +140,12 @@ class DeactivateUser(Command, frozen=True, kw_only=True):
     reason: Text
 
 
-class Address(msgspec.Struct, frozen=True, kw_only=True):
-    """Where something is delivered to; `country` is ISO 3166-1 alpha-2."""
-
-    address_id: AddressId
-    label: Annotated[str, Personal("user_id")]
-    recipient: Annotated[str, Personal("user_id")]
-    street: Annotated[str, Personal("user_id")]
-    city: Annotated[str, Personal("user_id")]
-    postal_code: Annotated[str, Personal("user_id")]
-    country: str
-
-
 class UserRegistered(Event, frozen=True, kw_only=True):
     user_id: UserId
     name: Annotated[str, Personal("user_id")]
     email: Annotated[str, Personal("user_id")]
+    roles: tuple[UserRole, ...] = ("customer",)
+    verified: bool = False  # added by somebody of ours
 
 
 class PasswordSet(Event, frozen=True, kw_only=True):
@@ -232,12 +212,10 @@ class EpochRaised(Event, frozen=True, kw_only=True):
 
 
 class SessionStarted(Event, frozen=True, kw_only=True):
-    """`epoch` is that of its user at the log-in."""
-
     session_id: SessionId
     user_id: UserId
     device: str
-    epoch: int
+    epoch: int  # of its user, at the log-in
     started_at_ms: int
 
 
@@ -253,7 +231,7 @@ class SessionRefreshed(Event, frozen=True, kw_only=True):
 class SessionRevoked(Event, frozen=True, kw_only=True):
     session_id: SessionId
     user_id: UserId
-    reason: RevokeReason
+    reason: Literal["logged_out", "reused"]
 
 
 class UserView(msgspec.Struct, frozen=True, kw_only=True):
@@ -280,16 +258,6 @@ class SessionView(msgspec.Struct, frozen=True, kw_only=True):
     refreshed_at_ms: int
 
 
-class Standing(msgspec.Struct, frozen=True, kw_only=True):
-    """What a user's tokens are worth now: those of an earlier epoch count no more."""
-
-    user_id: UserId
-    status: UserStatus
-    epoch: int
-    sessions_epoch: int
-    roles: tuple[UserRole, ...]
-
-
 class UserPage(msgspec.Struct, frozen=True, kw_only=True):
     """Newest first; `next_cursor` is empty on the last page."""
 
@@ -298,8 +266,6 @@ class UserPage(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class SessionPage(msgspec.Struct, frozen=True, kw_only=True):
-    """Newest first; `next_cursor` is empty on the last page."""
-
     sessions: tuple[SessionView, ...]
     next_cursor: str = ""
 

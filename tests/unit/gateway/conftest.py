@@ -31,8 +31,8 @@ PEOPLE = {
     "sam-token": Principal(subject="staff-sam", roles=("support",)),
     "wendy-token": Principal(subject="staff-wendy", roles=("warehouse",)),
     "otto-token": Principal(subject="staff-otto", roles=("operator",)),
-    "fay-token": Principal(subject="staff-fay", roles=("finance",)),
-    "adam-token": Principal(subject="staff-adam", roles=("admin",)),
+    "fiona-token": Principal(subject="staff-fiona", roles=("finance",)),
+    "alma-token": Principal(subject="staff-alma", roles=("admin",)),
 }
 ACCESS_KEY = Ed25519PrivateKey.from_private_bytes(bytes(range(64, 96)))
 ACCESS_KEYS = {"key-1": ACCESS_KEY.public_key().public_bytes_raw()}
