@@ -71,15 +71,19 @@ def endpoint(routes: Sequence[Route], doors: Doors) -> ASGIRouteHandler:
 
 
 class Table:
-    """Finds the operation of a method and path: by the path's words first, else by the place of its parameters."""
+    """Finds the operation of a method and path: by the path's words first, else by the place of its parameters.
+
+    Where two shapes fit, the one counts whose words come first: `/users/{user_id}/sessions/revoke` is no session.
+    """
 
     def __init__(self, routes: Sequence[Route], doors: Doors) -> None:
-        self._paths: dict[tuple[str, ...], dict[str, Operation]] = {}
+        paths: dict[tuple[str, ...], dict[str, Operation]] = {}
         for route in routes:
             if not route.path.startswith(f"{PREFIX}/"):
                 raise ValueError(f"{route.path} is not below {PREFIX}")
             shape = tuple(ANY if IN_PATH.fullmatch(word) else word for word in route.path.split("/"))
-            self._paths.setdefault(shape, {})[route.method] = Operation(route, doors)
+            paths.setdefault(shape, {})[route.method] = Operation(route, doors)
+        self._paths = dict(sorted(paths.items(), key=lambda path: [word == ANY for word in path[0]]))
 
     def find(self, method: str, path: str) -> tuple[Operation, dict[str, str]]:
         """Return the operation and its path fields; raise what Litestar raises where there is none."""
