@@ -7,7 +7,7 @@ from collections.abc import Mapping
 import msgspec
 from msgspec.structs import replace
 
-from actors.mesh import Happened, Read, Refused, Unavailable
+from actors.mesh import Happened, Read, Refused, TimedOut, Unavailable
 from actors.users.model.sessions import SessionEvent
 from actors.users.model.state import UserEvent
 from schemas.principal import Standing
@@ -142,7 +142,7 @@ async def standing_of(user_id: str, read: Read) -> Standing:
         return await read.one(Standing, user_id)
     except Refused:
         raise Refused("user_unknown", f"no user {user_id}", kind="not_found") from None
-    except Unavailable:
+    except (Unavailable, TimedOut):
         rows = await read.inline("epochs", {"user_id": user_id}, limit=EPOCHS_MAX)
     if not rows:
         raise Refused("user_unknown", f"no user {user_id}", kind="not_found")
