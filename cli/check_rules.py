@@ -12,6 +12,10 @@ ENDS = ("order_paid", "order_cancelled")
 REFUND_NAMES = ("refund_submitted", "payment_refunded")
 MANY = frozenset({"price_changed", "stock_received", "stock_held", "stock_freed", "stock_taken", "low_stock_reached"})
 """Events that may come to one entity more than once; all others are the outcome of a command that is done once."""
+MANY |= {
+    "address_added", "address_removed", "email_verification_requested", "epoch_raised", "password_set",
+    "profile_changed", "roles_set", "session_refreshed",
+}  # fmt: skip
 SHOWN_CHARACTERS_MAX = 300
 
 

@@ -28,7 +28,7 @@ Authorization = "Bearer {token}"
 [checks.positive_data_acceptance]
 expected-statuses = ["2xx", 400, 401, 403, 404, 409, 410, 422, 429]
 """
-"""400, 410, 422: what fits the document may still be about nothing there is (tests/sim/test_fuzzed_http.py is exact)."""
+"""What fits the document may be about nothing there is: tests/sim/test_fuzzed_http.py is exact about which of these."""
 
 
 @pytest.mark.slow
