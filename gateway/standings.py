@@ -17,6 +17,9 @@ FRESH_MS = 2000
 ASK_SECONDS = 2.0
 """Whoever waits for it has not begun yet with what they came for."""
 
+LAGS_SECONDS = (0.05, 0.2, 0.5)
+"""How long users is given to show what it has just signed: its view is a moment behind its events."""
+
 
 class Standings:
     """Looks at the standing of whoever shows a token; without an answer nobody is let in."""
@@ -33,17 +36,27 @@ class Standings:
         Refused (`unauthenticated`) where the token counts no more; Unavailable where that cannot be found out.
         """
         standing = self._remembered(user_id)
-        if standing is None or standing.epoch < epoch:  # the token is of today: what is remembered is not
-            standing = await self._asked(user_id)
+        if standing is None or standing.epoch < epoch:
+            standing = await self._caught_up(user_id, epoch)
         if standing is None or standing.status != "active" or epoch < standing.epoch:
             raise unauthenticated("principal_revoked", "the token counts no more: refresh the session, or log in")
-        if standing.epoch < epoch:
-            raise Unavailable("users does not know yet what it signed")
         return standing
 
     def _remembered(self, user_id: str) -> Standing | None:
         standing, until_ms = self._known.get(user_id, (None, 0))
         return standing if self._clock.now_ms() < until_ms else None
+
+    async def _caught_up(self, user_id: str, epoch: int) -> Standing | None:
+        """Return the standing as of an epoch or later, None where there is no such user."""
+        standing = await self._asked(user_id)
+        for seconds in LAGS_SECONDS:
+            if standing is not None and standing.epoch >= epoch:
+                return standing
+            await self._clock.sleep(seconds)
+            standing = await self._asked(user_id)
+        if standing is not None and standing.epoch < epoch:
+            raise Unavailable("users does not show yet what it signed")
+        return standing
 
     async def _asked(self, user_id: str) -> Standing | None:
         """Ask once for all who wait; one who hangs up takes the answer from nobody."""

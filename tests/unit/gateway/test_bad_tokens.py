@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import hmac
 from typing import Any
 
@@ -140,7 +141,9 @@ def asked(gateway: Any) -> list[Any]:
 
 
 async def refused(gateway: Any, token: str) -> tuple[int, str]:
-    answer = await gateway.call("GET", "/v1/orders/o-1", token=token)
+    asking = asyncio.create_task(gateway.call("GET", "/v1/orders/o-1", token=token))
+    await gateway.clock.advance(1)  # who is not known yet may be so in a moment
+    answer = await asking
     assert token not in answer.body.decode(), "a problem quotes no token"
     return answer.status, answer.problem["code"]
 

@@ -69,8 +69,29 @@ async def test_a_token_newer_than_what_is_remembered_is_asked_about(gateway: Any
     assert (await gateway.call(*LISTED, token=GOOD)).status == 401
 
 
-async def test_a_token_newer_than_what_users_shows_waits_a_moment(gateway: Any, mesh: Any) -> None:
-    answer = await gateway.call(*LISTED, token=claims(epoch=4))
+async def test_a_token_newer_than_what_users_shows_waits_for_its_view(gateway: Any, mesh: Any) -> None:
+    mesh.answers["GetStanding"] = replace(ACTIVE, status="unverified", epoch=3)
+    asking = asyncio.create_task(gateway.call(*LISTED, token=claims(epoch=4)))
+    await gateway.clock.advance(0.1)
+    assert not asking.done()
+    mesh.answers["GetStanding"] = replace(ACTIVE, epoch=4)
+    await gateway.clock.advance(0.2)
+    assert (await asking).status == 200, "one who verified their address and logged in at once"
+
+
+async def test_a_new_user_is_waited_for_too(gateway: Any, mesh: Any) -> None:
+    mesh.answers["GetStanding"] = Refused("user_unknown", kind="not_found")
+    asking = asyncio.create_task(gateway.call(*LISTED, token=GOOD))
+    await gateway.clock.advance(0.1)
+    mesh.answers["GetStanding"] = ACTIVE
+    await gateway.clock.advance(0.2)
+    assert (await asking).status == 200
+
+
+async def test_a_view_that_does_not_come_after_is_no_reason_to_log_out(gateway: Any, mesh: Any) -> None:
+    asking = asyncio.create_task(gateway.call(*LISTED, token=claims(epoch=4)))
+    await gateway.clock.advance(1)
+    answer = await asking
     assert (answer.status, answer.headers["retry-after"]) == (503, "1")
 
 
@@ -104,10 +125,3 @@ async def test_an_answer_that_does_not_come_is_not_waited_for(gateway: Any, monk
     mesh: Any = SlowMesh()
     with pytest.raises(Unavailable):
         await Standings(mesh, gateway.clock).current("user-ada", 3)
-
-
-async def test_who_is_unknown_is_asked_about_again(gateway: Any, mesh: Any) -> None:
-    mesh.answers["GetStanding"] = Refused("user_unknown", kind="not_found")
-    assert (await gateway.call(*LISTED, token=GOOD)).status == 401
-    mesh.answers["GetStanding"] = ACTIVE
-    assert (await gateway.call(*LISTED, token=GOOD)).status == 200
