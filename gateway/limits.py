@@ -16,7 +16,7 @@ from gateway.answer import send_answer
 from gateway.errors import RETRY_AFTER_SECONDS, HttpProblem, answer_of
 
 REQUEST_ID = re.compile(r"[0-9A-Za-z_-]{1,64}")
-ONCE = frozenset(("authorization", "content-length", "content-type", "idempotency-key", "x-request-id"))
+ONCE = frozenset(("authorization", "content-length", "content-type", "host", "idempotency-key", "x-request-id"))
 """Headers of which a second one would let two readers see two different requests."""
 ALWAYS_SERVED = frozenset(("/healthz", "/readyz"))
 """A full process is alive: whoever asks must be told so, or it is killed for its success."""
