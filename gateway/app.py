@@ -25,6 +25,8 @@ from gateway.errors import answer_of, problem_of
 from gateway.health import Readiness, health_handlers
 from gateway.jwks import jwks_handler
 from gateway.limits import Bounds, Limits, asked_of
+from gateway.live.broadcast import Broadcast
+from gateway.live.serving import LiveEndpoint
 from gateway.mesh import MeshClient
 from gateway.openapi import document
 from gateway.routes import ROUTES, Route
@@ -42,6 +44,7 @@ def create_app(
     clock: Clock,
     ids: Ids,
     telemetry: Telemetry,
+    live: Broadcast,
     access_keys: Mapping[str, bytes] = MappingProxyType({}),
     bounds: Bounds = BOUNDS,
     routes: Sequence[Route] = ROUTES,
@@ -57,7 +60,7 @@ def create_app(
 
     app = Litestar(
         route_handlers=[
-            endpoint(routes, doors),
+            endpoint(routes, doors, [LiveEndpoint(live, doors)]),
             *health_handlers(Readiness(mesh, domains, clock)),
             *schema_handlers(routes),
             jwks_handler(access_keys),

@@ -13,8 +13,10 @@ import msgspec
 
 from gateway.auth import needs_nobody
 from gateway.errors import PROBLEM_TYPE, ProblemDocument
+from gateway.live.describing import live_operation
+from gateway.live.topics import TOPICS
 from gateway.reading import Reader
-from gateway.routes import Route
+from gateway.routes import LIVE_PATH, Route
 from schemas.message import Accepted, Command, domain_of, key_field, reply_type, sensitive_fields
 
 VERSION = "3.1.0"
@@ -60,6 +62,7 @@ OF_COMMANDS = frozenset(("409", "410", "422"))
 OF_BODIES = frozenset(("408",))
 OF_THE_KNOWN = frozenset(("403",))
 HEADERS_OF_PROBLEMS = {"401": "WWW-Authenticate", "429": "Retry-After", "503": "Retry-After"}
+LIVE_PROBLEMS = ("400", "401", "403", "429", "431", "503")
 
 
 def document(routes: Sequence[Route], version: str) -> dict[str, Any]:
@@ -73,12 +76,13 @@ def document(routes: Sequence[Route], version: str) -> dict[str, Any]:
     paths: dict[str, dict[str, Any]] = {}
     for route, reader in zip(routes, readers, strict=True):
         paths.setdefault(route.path, {})[route.method.lower()] = operation(route, reader, links(route, readers))
+    paths[LIVE_PATH] = {"get": live_operation(TOPICS, LIVE_PROBLEMS)}
     return {
         "openapi": VERSION,
         "info": {"title": "Actor Mesh", "version": version},
         "servers": [{"url": "/"}],
         "security": [{"bearer": []}],
-        "tags": [{"name": name} for name in sorted({domain_of(route.message) for route in routes})],
+        "tags": [{"name": name} for name in sorted({"live", *(domain_of(route.message) for route in routes)})],
         "paths": paths,
         "components": {
             "headers": HEADERS,

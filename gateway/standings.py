@@ -9,7 +9,8 @@ from actors.mesh._ports.world import Clock
 from actors.mesh._principals import remember, unauthenticated
 from gateway.mesh import MeshClient
 from schemas.envelope import Envelope
-from schemas.users import GetStanding, Standing
+from schemas.principal import Standing
+from schemas.users import GetStanding
 
 FRESH_MS = 2000
 """How late a deactivation or another role may take effect here."""

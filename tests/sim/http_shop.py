@@ -17,6 +17,7 @@ from actors.mesh.testing.waiting import until
 from gateway.access_tokens import AccessTokens
 from gateway.app import create_app
 from gateway.auth import DevelopmentTokens, UserTokens
+from gateway.live.broadcast import Broadcast
 from gateway.server import server_of
 from gateway.standings import Standings
 from schemas.principal import Principal, UserRole
@@ -50,6 +51,7 @@ class HttpShop:
             clock=clock,
             ids=mesh.ids,
             telemetry=SILENT,
+            live=Broadcast(mesh.bus, clock=clock, ids=mesh.ids),
         )
 
     async def serve(self, server: uvicorn.Server) -> None:

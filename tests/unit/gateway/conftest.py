@@ -12,13 +12,16 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from litestar.testing import AsyncTestClient
 
+from actors.mesh import MeshError
 from actors.mesh._principals import Signer, Verifier
 from actors.mesh._telemetry import FinishedSpan, Telemetry
+from actors.mesh.adapters.memory.bus import MemoryBus
 from actors.mesh.testing.clock import FakeClock
 from gateway.access_tokens import AccessTokens
 from gateway.app import create_app
 from gateway.auth import DevelopmentTokens, UserTokens
 from gateway.limits import Bounds
+from gateway.live.broadcast import Broadcast, LiveBounds
 from gateway.standings import Standings
 from schemas.envelope import Envelope
 from schemas.message import Accepted, Event, Message, reply_type
@@ -144,25 +147,40 @@ class Answer(NamedTuple):
         return msgspec.json.decode(self.body)
 
 
+class People:
+    """Lets in whom it knows, until the test says otherwise."""
+
+    def __init__(self, mesh: FakeMesh, clock: FakeClock) -> None:
+        self.refuses: MeshError | None = None
+        self._known = UserTokens(AccessTokens(ACCESS_KEYS, clock), Standings(mesh, clock), DevelopmentTokens(PEOPLE))
+
+    async def __call__(self, authorization: str) -> Principal:
+        if self.refuses is not None:
+            raise self.refuses
+        return await self._known(authorization)
+
+
 class Gateway:
     """The app, its doubles, and a way to call it with bytes that no HTTP client would send."""
 
-    def __init__(self, bounds: Bounds | None = None) -> None:
+    def __init__(self, bounds: Bounds | None = None, live: LiveBounds | None = None) -> None:
         self.mesh = FakeMesh()
         self.clock = FakeClock()
         self.spans: list[FinishedSpan] = []
         self.signer = Signer(bytes(range(32)), "gateway", self.clock)
         self.verifier = Verifier({"gateway": self.signer.public_key}, self.clock)
+        self.people = People(self.mesh, self.clock)
+        self.bus = MemoryBus(self.clock)
+        self.live = Broadcast(self.bus, clock=self.clock, ids=FakeIds(), bounds=live or LiveBounds())
         self.app = create_app(
             self.mesh,
-            authenticate=UserTokens(
-                AccessTokens(ACCESS_KEYS, self.clock), Standings(self.mesh, self.clock), DevelopmentTokens(PEOPLE)
-            ),
+            authenticate=self.people,
             access_keys=ACCESS_KEYS,
             signer=self.signer,
             clock=self.clock,
             ids=FakeIds(),
             telemetry=Telemetry("gateway", collect=self.spans),
+            live=self.live,
             bounds=bounds or Bounds(),
         )
 
@@ -207,6 +225,11 @@ def gateway() -> Gateway:
 
 @pytest.fixture
 def gateway_within() -> Callable[[Bounds], Gateway]:
+    return Gateway
+
+
+@pytest.fixture
+def gateway_of() -> type[Gateway]:
     return Gateway
 
 

@@ -12,7 +12,8 @@ from msgspec.structs import replace
 from actors.mesh import Expired, Overloaded, Refused, TimedOut, Unavailable
 from actors.mesh.testing.clock import START_MS
 from schemas.orders import GetOrder
-from schemas.users import GetStanding, Standing
+from schemas.principal import Standing
+from schemas.users import GetStanding
 from tests.unit.gateway.conftest import ACCESS_KEYS, Gateway, encoded, signed
 
 NOW = START_MS // 1000

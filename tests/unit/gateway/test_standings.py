@@ -11,8 +11,8 @@ from msgspec.structs import replace
 from actors.mesh import Refused, Unavailable
 from gateway import standings
 from gateway.standings import Standings
-from schemas.principal import Principal
-from schemas.users import GetStanding, Standing
+from schemas.principal import Principal, Standing
+from schemas.users import GetStanding
 from tests.unit.gateway.test_bad_tokens import ACTIVE, GOOD, claims
 
 LISTED = ("GET", "/v1/orders")
