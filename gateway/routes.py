@@ -10,6 +10,9 @@ from actors.mesh import Refused
 from schemas import inventory, orders, payments, users
 from schemas.message import Event, Message
 
+LIVE_PATH = "/v1/live"
+"""The one operation that is no row here: its answer is a stream of events (`gateway/live`)."""
+
 DEADLINE_SECONDS = 5.0
 """What a client is kept waiting for a pool: beyond that people press the button again."""
 

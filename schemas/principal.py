@@ -10,6 +10,7 @@ from typing import Annotated, Literal
 import msgspec
 
 import schemas
+from schemas.history import EVENTS
 from schemas.message import Command, Id, Message, Query, domain_of, wire_name
 
 UserRole = Literal["customer", "support", "warehouse", "finance", "operator", "admin"]
@@ -86,11 +87,13 @@ PERMISSIONS: dict[Role, frozenset[str]] = {
         "inventory:get_prices", "inventory:add_item", "inventory:change_price", "inventory:receive_stock",
     },
     "finance": ORDERS_SEEN | MONEY_SEEN | {"payments:refund_payment"},
-    "operator": BROWSE | ORDERS_SEEN | MONEY_SEEN | {"inventory:get_prices", "users:get_user", "users:list_sessions"},
+    "operator": BROWSE | ORDERS_SEEN | MONEY_SEEN | {
+        "inventory:get_prices", "users:get_user", "users:list_sessions", f"*:{EVENTS}",
+    },
     "admin": frozenset({"*"}),
     "service": frozenset({"*"}),
 }  # fmt: skip
-"""What each role allows; `*` stands for everything, `orders:*` for everything of a domain."""
+"""What each role allows; `*` stands for everything, `orders:*` for all of a domain, `*:events` for that of each."""
 OWN_ONLY: frozenset[Role] = frozenset({"customer", "anonymous"})
 """Roles that allow only what is one's own: the field marked `Owner()` must name the principal."""
 NO_ACCOUNT: frozenset[Role] = frozenset({"anonymous", "service"})
@@ -125,7 +128,8 @@ def held(roles: tuple[Role, ...], wanted: str) -> bool:
 
 def holds(role: Role, wanted: str) -> bool:
     """Return whether a role's row names a permission, or a wildcard over it."""
-    return bool(PERMISSIONS[role] & {wanted, f"{wanted.partition(':')[0]}:*", "*"})
+    domain, _, name = wanted.partition(":")
+    return bool(PERMISSIONS[role] & {wanted, f"{domain}:*", f"*:{name}", "*"})
 
 
 def allows(principal: Principal, message: type[Message]) -> bool:

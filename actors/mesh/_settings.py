@@ -138,7 +138,7 @@ def read_settings(settings: type[Settings], environment: Mapping[str, str]) -> S
 
     An empty variable counts as not set: that is what a template leaves behind.
     """
-    problems = [unknown(name) for name in sorted(environment) if name.startswith("MESH_") and name not in VARIABLES]
+    problems = unknown_variables(environment)
     hints = get_type_hints(settings, include_extras=True)
     given: dict[str, Any] = {}
     for field in msgspec.structs.fields(settings):
@@ -154,6 +154,11 @@ def read_settings(settings: type[Settings], environment: Mapping[str, str]) -> S
     if problems:
         raise SettingsError(tuple(problems))
     return settings(**given)
+
+
+def unknown_variables(environment: Mapping[str, str]) -> list[str]:
+    """Return a sentence for each variable of ours that nobody reads: most likely a typo."""
+    return [unknown(name) for name in sorted(environment) if name.startswith("MESH_") and name not in VARIABLES]
 
 
 def variable_of(field: str) -> str:

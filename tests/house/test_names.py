@@ -15,7 +15,7 @@ from tests.house.source import Module, dotted, modules
 VERBS = frozenset({
     "add", "authorise", "cancel", "capture", "change", "commit", "confirm", "deactivate", "expire", "mark", "place",
     "log", "receive", "record", "refresh", "refund", "register", "release", "remove", "request", "resend", "reserve",
-    "revoke", "set", "update", "verify", "void",
+    "return", "revoke", "set", "update", "verify", "void",
 })  # fmt: skip
 """The verbs in use: before a new one, see whether one of these says it."""
 

@@ -93,9 +93,12 @@ class ShopPlatform:
         return Counter(row["name"] for row in await self.events(domain, key))
 
     async def status(self, order_id: str) -> str:
-        """Return where the order stands in the journal: `paid` or `cancelled` where its story is over."""
+        """Return where the order stands in the journal: how its story ended where it is over."""
         names = await self.names("orders", f"order/{order_id}")
-        return "paid" if names["order_paid"] else "cancelled" if names["order_cancelled"] else "under way"
+        if names["order_refund_requested"] and not names["order_refunded"]:
+            return "under way"
+        ends = ("refunded", "paid", "cancelled")
+        return next((end for end in ends if names[f"order_{end}"]), "under way")
 
     async def cards(self) -> dict[str, Counter[str]]:
         """Return by payment how often the card processor approved what: the truth about the money."""

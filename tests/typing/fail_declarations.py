@@ -32,8 +32,8 @@ from schemas.orders import (
     ConfirmOrder,
     GetOrder,
     ListOrders,
-    OrderConfirmed,
     OrderPlaced,
+    OrderReserved,
     OrderTimelineView,
     OrderView,
     PlaceOrder,
@@ -50,7 +50,7 @@ class Item(msgspec.Struct, frozen=True):
     sku: str
 
 
-def evolve(order: Order | None, event: OrderPlaced | OrderConfirmed) -> Order:
+def evolve(order: Order | None, event: OrderPlaced | OrderReserved) -> Order:
     return order or Order(event.order_id)
 
 
@@ -62,16 +62,16 @@ def place(order: Order | None, command: PlaceOrder, who: UserView, prices: Price
     yield from ()
 
 
-def confirm(order: Order | None, command: ConfirmOrder) -> Iterator[OrderConfirmed]:
-    yield OrderConfirmed(order_id=command.order_id)
+def confirm(order: Order | None, command: ConfirmOrder) -> Iterator[OrderReserved]:
+    yield OrderReserved(order_id=command.order_id)
 
 
-def confirm_item(item: Item | None, command: ConfirmOrder) -> Iterator[OrderConfirmed]:
-    yield OrderConfirmed(order_id=command.order_id)
+def confirm_item(item: Item | None, command: ConfirmOrder) -> Iterator[OrderReserved]:
+    yield OrderReserved(order_id=command.order_id)
 
 
-def confirm_blindly(order: Order, command: ConfirmOrder) -> Iterator[OrderConfirmed]:
-    yield OrderConfirmed(order_id=command.order_id)
+def confirm_blindly(order: Order, command: ConfirmOrder) -> Iterator[OrderReserved]:
+    yield OrderReserved(order_id=command.order_id)
 
 
 def confirm_by_command(order: Order | None, command: ConfirmOrder) -> Iterator[ConfirmOrder]:
@@ -173,8 +173,8 @@ def confirm_reserved(reserved: StockReserved, outcomes: Outcomes) -> ConfirmOrde
     return ConfirmOrder(order_id=reserved.reservation_id)
 
 
-def confirm_twice(order: OrderPlaced, outcomes: Outcomes) -> OrderConfirmed:
-    return OrderConfirmed(order_id=order.order_id)
+def confirm_twice(order: OrderPlaced, outcomes: Outcomes) -> OrderReserved:
+    return OrderReserved(order_id=order.order_id)
 
 
 def cancel_order(order: OrderPlaced, outcomes: Outcomes, refused: Refused) -> CancelOrder:

@@ -1,6 +1,6 @@
 """Given a past, when a command comes, then these events follow: how the rules of a domain are tested.
 
-given(evolve, placed, reserved).when(confirm, ConfirmOrder(order_id="o1")).then(OrderConfirmed(order_id="o1"))
+given(evolve, placed).when(mark_reserved, MarkOrderReserved(order_id="o1")).then(OrderReserved(order_id="o1"))
 given(evolve, placed).when(confirm, ConfirmOrder(order_id="o1")).refused("order_unreserved")
 given_actor(inventory.actor, added, received).when(ReserveStock(...)).then(StockHeld(...), StockReserved(...))
 given_actor(orders.actor, placed).asked(GetOrder(order_id="o1")).answered(OrderView(...))

@@ -53,7 +53,7 @@ def test_placing_twice_changes_nothing() -> None:
 
 
 def test_placing_again_after_the_end_changes_nothing() -> None:
-    cancelled = OrderCancelled(order_id="o1", reason_code="stock_insufficient", detail="")
+    cancelled = OrderCancelled(order_id="o1", customer_id="c1", reason_code="stock_insufficient", detail="")
     given(evolve, PLACED, cancelled).when(place, order(("tea", 2), ("cup", 1)), ADA, PRICES).nothing()
 
 
