@@ -12,7 +12,6 @@ from actors.notifications.model.notification import NotificationEvent, outcome_o
 from actors.notifications.model.recipient import INBOX_ITEMS_MAX, with_choice
 from actors.notifications.rendering import note
 from schemas.notifications import (
-    ChannelDelivery,
     DeliveryFailed,
     DeliveryPage,
     DeliverySent,
@@ -22,7 +21,6 @@ from schemas.notifications import (
     GetInbox,
     GetPreferences,
     Inbox,
-    InboxEntry,
     InboxItem,
     InboxItemAdded,
     InboxItemArchived,
@@ -30,11 +28,11 @@ from schemas.notifications import (
     InboxView,
     ListDeliveries,
     NotificationRequested,
-    Preference,
     Preferences,
     PreferenceSet,
     PreferencesView,
 )
+from schemas.telling import ChannelDelivery, InboxEntry, Preference
 
 ItemEvent: TypeAlias = InboxItemAdded | InboxItemRead | InboxItemArchived
 

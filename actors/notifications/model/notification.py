@@ -12,10 +12,8 @@ from actors.mesh import Key, Refused, States
 from actors.notifications.model.kinds import KINDS, Kind
 from actors.notifications.model.recipient import Recipient, wants
 from schemas.notifications import (
-    Channel,
     DeliveryFailed,
     DeliverySent,
-    DeliveryStatus,
     DeliverySuppressed,
     EmailQueued,
     InboxItemAdded,
@@ -25,8 +23,8 @@ from schemas.notifications import (
     RecordDeliveryFailure,
     RequestNotification,
     SmsQueued,
-    SuppressReason,
 )
+from schemas.telling import Channel, DeliveryStatus, SuppressReason
 from schemas.users import GetUser, UserView
 
 Queued: TypeAlias = EmailQueued | SmsQueued | PushQueued

@@ -12,20 +12,18 @@ from actors.mesh import Refused
 from actors.notifications.model.kinds import CRITICAL
 from schemas.notifications import (
     ArchiveInboxItem,
-    Category,
-    Channel,
     DeviceRegistered,
     DeviceRemoved,
     InboxItemAdded,
     InboxItemArchived,
     InboxItemRead,
-    InboxStatus,
     MarkInboxRead,
     PreferenceSet,
     RegisterDevice,
     RemoveDevice,
     SetPreference,
 )
+from schemas.telling import Category, Channel, InboxStatus
 
 RecipientEvent: TypeAlias = (
     InboxItemAdded | InboxItemRead | InboxItemArchived | PreferenceSet | DeviceRegistered | DeviceRemoved

@@ -9,13 +9,13 @@ import msgspec
 from actors.notifications.rendering import Mail, Note, mail, note
 from schemas.envelope import derived_id
 from schemas.notifications import (
-    Channel,
     EmailQueued,
     PushQueued,
     RecordDelivery,
     RecordDeliveryFailure,
     SmsQueued,
 )
+from schemas.telling import Channel
 
 Outcome = RecordDelivery | RecordDeliveryFailure
 

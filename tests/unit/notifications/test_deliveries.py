@@ -5,7 +5,6 @@ from msgspec.structs import replace
 from actors import notifications
 from actors.mesh.testing.given import FIRST_MS, given_actor
 from schemas.notifications import (
-    ChannelDelivery,
     DeliveryFailed,
     DeliveryPage,
     DeliverySuppressed,
@@ -13,6 +12,7 @@ from schemas.notifications import (
     GetDelivery,
     ListDeliveries,
 )
+from schemas.telling import ChannelDelivery
 from tests.unit.notifications.people import ADDED, IN_INBOX, MAIL_QUEUED, MAILED, PUSH_QUEUED, REQUESTED
 
 SUPPRESSED = DeliverySuppressed(notification_id="n1", user_id="ada", channel="push", reason="no_address")

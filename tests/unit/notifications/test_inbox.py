@@ -9,11 +9,11 @@ from schemas.notifications import (
     ArchiveInboxItem,
     GetInbox,
     Inbox,
-    InboxEntry,
     InboxItemArchived,
     InboxItemRead,
     MarkInboxRead,
 )
+from schemas.telling import InboxEntry
 from tests.unit.notifications.people import ADDED
 
 READ = InboxItemRead(user_id="ada", notification_id="n1")

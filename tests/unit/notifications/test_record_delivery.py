@@ -5,12 +5,12 @@ import pytest
 from actors import notifications
 from actors.mesh.testing.given import given_actor
 from schemas.notifications import (
-    Channel,
     DeliveryFailed,
     DeliverySuppressed,
     RecordDelivery,
     RecordDeliveryFailure,
 )
+from schemas.telling import Channel
 from tests.unit.notifications.people import MAIL_QUEUED, MAILED, PUSH_QUEUED, REQUESTED
 
 SENT = RecordDelivery(notification_id="n1", channel="email", provider_id="<m@example>")

@@ -8,8 +8,6 @@ from actors.mesh.testing.given import given_actor
 from actors.notifications.model.notification import Admission
 from schemas.message import Event
 from schemas.notifications import (
-    Category,
-    Channel,
     DeliverySent,
     DeliverySuppressed,
     DeviceRegistered,
@@ -18,8 +16,8 @@ from schemas.notifications import (
     NotificationRequested,
     PreferenceSet,
     PushQueued,
-    SuppressReason,
 )
+from schemas.telling import Category, Channel, SuppressReason
 from tests.unit.notifications.people import (
     ADA,
     ADDED,
