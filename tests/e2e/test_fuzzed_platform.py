@@ -11,6 +11,7 @@ import pytest
 from cli.check import at_rest, check
 from cli.seed import add_accounts, stock_catalogue
 from cli.shop import Shop, shop_at
+from gateway.routes import LIVE_PATH
 from infra.local.platform import LocalPlatform
 
 REST_SECONDS = 120.0
@@ -53,6 +54,7 @@ async def schemathesis_told(document: str, configuration: Path) -> str:
     program = Path(sys.executable).with_name("schemathesis")
     running = await asyncio.create_subprocess_exec(
         *(program, "--config-file", configuration, "--no-color", "run", document, "--checks", "all"),
+        *("--exclude-path", LIVE_PATH),  # an answer without an end
         cwd=configuration.parent,
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.STDOUT,

@@ -17,7 +17,7 @@ from hypothesis import HealthCheck, Phase
 from schemathesis import GenerationMode
 from schemathesis.specs.openapi.checks import positive_data_acceptance
 
-from gateway.routes import ROUTES, Route
+from gateway.routes import LIVE_PATH, ROUTES, Route
 from tests.sim.http_shop import served
 
 DOCUMENT = "/schema/openapi.json"
@@ -55,7 +55,7 @@ def session() -> Iterator[requests.Session]:
 
 @pytest.fixture(scope="module")
 def api(address: str) -> Any:
-    return schemathesis.openapi.from_url(address + DOCUMENT)
+    return schemathesis.openapi.from_url(address + DOCUMENT).exclude(path=LIVE_PATH)  # an answer without an end
 
 
 def at_once(case: Any) -> None:
