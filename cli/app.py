@@ -27,6 +27,11 @@ COMMANDS = MappingProxyType(
         "publish": ("cli.publish:run", "Publish a signed message; into a stream, wait until it is kept."),
         "tap": ("cli.tap:run", "Show messages as they pass by, personal fields hidden."),
         "events": ("cli.events:run", "Show what happened to one entity, and what each event changed."),
+        "env": (
+            "cli.env:run",
+            "Print what a tool needs as lines for a shell: secrets, a signing key among them.",
+        ),
+        "token": ("cli.token:run", "Print a signed principal for the stock nats command line: a secret for a minute."),
         "trace": ("cli.trace:run", "Draw what happened to an order, or in a trace."),
     }
 )
@@ -48,7 +53,7 @@ EXAMPLES: Mapping[str, tuple[str, ...]] = MappingProxyType(
             """echo '{"sku": "cup-blue", "quantity": 5}' | mesh call ReceiveStock - --json""",
         ),
         "publish": (
-            """mesh publish orders.tell.cancel_order.0192f0c1 '{"order_id": "0192f0c1", ...}'""",
+            """mesh publish inventory.tell.receive_stock.cup-blue '{"sku": "cup-blue", "quantity": 5}'""",
             "mesh publish tools.hello -  < message.json",
         ),
         "tap": ("mesh tap 'orders.>'", "mesh tap '*.event.>' --count 10 --json", "mesh tap '>' --seconds 5"),
@@ -57,6 +62,8 @@ EXAMPLES: Mapping[str, tuple[str, ...]] = MappingProxyType(
             "mesh events inventory item/cup-blue --after 12",
             "mesh events orders 0192f0c1 --json",
         ),
+        "env": ('eval "$(mesh env)"',),
+        "token": ("mesh token",),
         "trace": ("mesh trace 0192f0c1", "mesh trace 4bf92f3577b34da6a3ce929d0e0e4736 --json"),
     }
 )
