@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 import msgspec
 
-from actors.mesh._settings import Key, Port, Ratio, Secret, Traces
+from actors.mesh._settings import Key, NatsClient, Port, Ratio, Secret, Traces
 from schemas.principal import Principal, Role
 from schemas.values import CustomerId
 
@@ -29,6 +29,7 @@ class GatewaySettings(msgspec.Struct, frozen=True, kw_only=True):
     nats_url: Secret[str]
     signing_key: Secret[Key]
     signing_issuer: str
+    nats_client: NatsClient = "fast"
     gateway_host: str = "127.0.0.1"
     gateway_port: Port = 8080
     development_tokens: Secret[Mapping[str, Person]] | None = None

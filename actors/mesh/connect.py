@@ -9,7 +9,7 @@ from msgspec import Struct
 
 from actors.mesh._client import Client
 from actors.mesh._principals import Signer
-from actors.mesh._settings import Key, Secret, read_settings
+from actors.mesh._settings import Key, NatsClient, Secret, read_settings
 from actors.mesh._telemetry import Telemetry
 from actors.mesh.adapters.nats import open_nats
 from actors.mesh.adapters.world import SystemClock, SystemIds
@@ -24,6 +24,7 @@ class ToolSettings(Struct, frozen=True, kw_only=True):
     nats_url: Secret[str]
     signing_key: Secret[Key]
     signing_issuer: str
+    nats_client: NatsClient = "fast"
 
 
 def tool_settings(environment: Mapping[str, str]) -> ToolSettings:
@@ -35,7 +36,8 @@ def tool_settings(environment: Mapping[str, str]) -> ToolSettings:
 async def connect(settings: ToolSettings, name: str, telemetry: Telemetry | None = None) -> AsyncIterator[Client]:
     """Open a client that asks as the service `name`; raise `Unavailable` where NATS is not reached."""
     clock, ids = SystemClock(), SystemIds()
-    async with open_nats(settings.nats_url.reveal(), name=name, clock=clock, ids=ids) as bus:
+    url, nats_client = settings.nats_url.reveal(), settings.nats_client
+    async with open_nats(url, name=name, clock=clock, ids=ids, client=nats_client) as bus:
         client = Client(
             bus,
             Signer(settings.signing_key.reveal(), settings.signing_issuer, clock),

@@ -5,16 +5,15 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Mapping
 
-from nats.aio.msg import Msg
 from nats.errors import Error as NatsError
 
 from actors.mesh._errors import TimedOut, Unavailable
 from actors.mesh.adapters.nats.connection import PENDING_MESSAGES_MAX, Connection
-from actors.mesh.adapters.nats.failures import check_size, mesh_error
-from actors.mesh.adapters.nats.headers import outgoing
+from actors.mesh.adapters.nats.failures import mesh_error
+from actors.mesh.adapters.nats.headers import STATUS
+from actors.mesh.adapters.nats.message import Message
 from actors.mesh.adapters.nats.notices import Notices
 
-STATUS = "Status"
 NOBODY_THERE = "503"
 
 UNSENT_BYTES_MAX = 8 * 1024 * 1024
@@ -28,7 +27,7 @@ class Requests:
         self._connection = connection
         self._inbox = inbox
         self._notices = notices
-        self._waiting: dict[str, asyncio.Future[Msg]] = {}
+        self._waiting: dict[str, asyncio.Future[Message]] = {}
         self._number = 0
 
     async def open(self, in_flight_max: int) -> None:
@@ -41,20 +40,19 @@ class Requests:
         """How many wait for an answer."""
         return len(self._waiting)
 
-    async def ask(self, subject: str, body: bytes, headers: Mapping[str, str], timeout_seconds: float) -> Msg:
+    async def ask(self, subject: str, body: bytes, headers: Mapping[str, str], timeout_seconds: float) -> Message:
         """Send it and wait. Raises `Unavailable` where nobody is there or it was not sent, `TimedOut`, `Refused`."""
-        client = self._connection.client
-        check_size(body, headers, self._connection.message_bytes_max)
-        if client.pending_data_size > UNSENT_BYTES_MAX:
+        connection = self._connection
+        if connection.client.pending_data_size > UNSENT_BYTES_MAX:
             raise Unavailable("NATS takes nothing at the moment")
         loop = asyncio.get_running_loop()
         self._number += 1
         token = str(self._number)
-        answer: asyncio.Future[Msg] = loop.create_future()
+        answer: asyncio.Future[Message] = loop.create_future()
         self._waiting[token] = answer
         timer = loop.call_later(timeout_seconds, _give_up, answer, subject, timeout_seconds)
         try:
-            await client.publish(subject, body, f"{self._inbox}.{token}", outgoing(headers))
+            await connection.publish(subject, body, headers, f"{self._inbox}.{token}")
             return await answer
         except NatsError as error:
             raise mesh_error(subject, error) from error
@@ -68,16 +66,16 @@ class Requests:
             if not answer.done():
                 answer.set_exception(TimedOut("the connection was lost before the answer"))
 
-    async def _on_answer(self, message: Msg) -> None:
+    def _on_answer(self, message: Message) -> None:
         answer = self._waiting.get(message.subject.rpartition(".")[2])
         if answer is None or answer.done():
             self._notices.count("answer_too_late")
-        elif not message.data and message.headers and message.headers.get(STATUS) == NOBODY_THERE:
+        elif not message.body and message.headers.get(STATUS) == NOBODY_THERE:
             answer.set_exception(Unavailable("nobody serves it now"))
         else:
             answer.set_result(message)
 
 
-def _give_up(answer: asyncio.Future[Msg], subject: str, timeout_seconds: float) -> None:
+def _give_up(answer: asyncio.Future[Message], subject: str, timeout_seconds: float) -> None:
     if not answer.done():
         answer.set_exception(TimedOut(f"no answer from {subject} within {timeout_seconds} s"))

@@ -7,8 +7,6 @@ from collections.abc import Mapping
 from nats.errors import Error as NatsError
 
 from actors.mesh.adapters.nats.connection import Connection
-from actors.mesh.adapters.nats.failures import check_size
-from actors.mesh.adapters.nats.headers import outgoing
 from actors.mesh.adapters.nats.notices import Notices
 
 INBOX = "_INBOX"
@@ -34,9 +32,8 @@ class Responder:
         if not reply.startswith(INBOX):
             self._notices.tell("reply_subject_refused", reply)
             return
-        check_size(body, headers, self._connection.message_bytes_max)
         self._reply = ""
         try:
-            await self._connection.client.publish(reply, body, headers=outgoing(headers))
+            await self._connection.publish(reply, body, headers)
         except NatsError as error:
             self._notices.tell("answer_lost", error)
