@@ -8,7 +8,8 @@ from contextlib import suppress
 import msgspec
 
 from actors.mesh._errors import Unavailable
-from actors.mesh.adapters.nats.connection import Binding, Connection
+from actors.mesh.adapters.nats.binding import Binding
+from actors.mesh.adapters.nats.connection import Connection
 from actors.mesh.adapters.nats.failures import as_mesh_errors
 from actors.mesh.adapters.nats.headers import DESCRIPTION, STATUS
 from actors.mesh.adapters.nats.message import Message

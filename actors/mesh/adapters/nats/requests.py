@@ -8,7 +8,8 @@ from collections.abc import Mapping
 from nats.errors import Error as NatsError
 
 from actors.mesh._errors import TimedOut, Unavailable
-from actors.mesh.adapters.nats.connection import PENDING_MESSAGES_MAX, Connection
+from actors.mesh.adapters.nats.binding import PENDING_MESSAGES_MAX
+from actors.mesh.adapters.nats.connection import Connection
 from actors.mesh.adapters.nats.failures import mesh_error
 from actors.mesh.adapters.nats.headers import STATUS
 from actors.mesh.adapters.nats.message import Message
