@@ -35,6 +35,14 @@ class Owner:
     """Marks the field that says whose entity it is: the gateway fills it from the principal, the pool checks it."""
 
 
+@dataclass(frozen=True, slots=True)
+class Sensitive:
+    """Marks a text that nobody may keep (a password, a token): the journal records that it was given, and no more.
+
+    Only a field of a command's own may carry it, and such a command is asked, never told: a stream would keep it.
+    """
+
+
 class Accepted(msgspec.Struct, frozen=True, kw_only=True):
     """The reply to a command: the entity and the version the command left it at."""
 
@@ -142,6 +150,15 @@ def owner_field(message: type[Message]) -> str | None:
         if any(isinstance(mark, Owner) for mark in marks(hint)):
             return name
     return None
+
+
+@cache
+def sensitive_fields(message: type[Message]) -> tuple[str, ...]:
+    """Return the fields marked `Sensitive()`, in order."""
+    hints = get_type_hints(message, include_extras=True)
+    return tuple(
+        name for name in message.__struct_fields__ if any(isinstance(mark, Sensitive) for mark in marks(hints[name]))
+    )
 
 
 @cache

@@ -1,15 +1,11 @@
 """The runtime every domain runs on; knows no domain. What a domain may use is named here."""
 
-from actors.mesh._actor import (
-    Actor,
-    Aggregate,
-    Happened,
-    Key,
-    Page,
-    Read,
-    States,
+from actors.mesh._actor import Actor, Aggregate, Consulting, Happened, Key, Page, Read, Retries, States
+from actors.mesh._declare import (
     after,
     answers,
+    claims,
+    consults,
     decides,
     performs,
     posts,
@@ -32,6 +28,7 @@ __all__ = [
     "Actor",
     "Aggregate",
     "Broken",
+    "Consulting",
     "Expired",
     "Fault",
     "Happened",
@@ -42,6 +39,7 @@ __all__ = [
     "Page",
     "Read",
     "Refused",
+    "Retries",
     "Saga",
     "States",
     "Step",
@@ -49,6 +47,8 @@ __all__ = [
     "Unavailable",
     "after",
     "answers",
+    "claims",
+    "consults",
     "decides",
     "performs",
     "posts",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any, Generic, Literal, NamedTuple, Protocol, cast, overload
+from typing import Any, Generic, Literal, NamedTuple, Protocol, cast
 
 from msgspec import Struct
 from typing_extensions import TypeVar
@@ -14,14 +14,9 @@ from schemas.message import Command, Event, Query, snake_case
 from schemas.principal import Principal
 
 S = TypeVar("S")
-C = TypeVar("C", bound=Command[Any])
-E = TypeVar("E", bound=Event)
+C = TypeVar("C", bound=Command[Any], contravariant=True)
 V = TypeVar("V", bound=Struct)
-P = TypeVar("P")
-R = TypeVar("R")
-R1 = TypeVar("R1")
-R2 = TypeVar("R2")
-R3 = TypeVar("R3")
+X = TypeVar("X", covariant=True)
 
 Store = Literal["default", "redis"]
 """Where a view lives: the domain's read-model store, or Redis for what must be answered hot."""
@@ -99,6 +94,39 @@ class Read(Protocol):
         ...
 
 
+class Consulting(Protocol):
+    """What a consultation may look at besides its port and the state of the command's own aggregate."""
+
+    @property
+    def now_ms(self) -> int:
+        """Unix time in milliseconds."""
+        ...
+
+    @property
+    def principal(self) -> Principal:
+        """Who sent the command."""
+        ...
+
+    async def state(self, state: type[S], entity_id: str) -> S | None:
+        """Return another aggregate of this domain as it is now; nothing keeps it so."""
+        ...
+
+    async def claimed(self, scope: str, value: str) -> str | None:
+        """Return the id of the entity that holds a unique value."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Consult(Generic[C, X]):
+    """What a port is asked before a decision: the clock, fresh tokens, whether a password fits.
+
+    It is asked while the command holds its keys, anew at each attempt, and what it says is not kept.
+    """
+
+    port: type[Any]
+    ask: Callable[[Any, C, Any, Consulting], Awaitable[X]]
+
+
 @dataclass(frozen=True, slots=True)
 class Decision(Generic[S]):
     """A command and the pure function that decides it."""
@@ -108,6 +136,9 @@ class Decision(Generic[S]):
     needs: tuple[Callable[[Any], Query[Any]], ...] = ()
     keys: Callable[[Any], Iterable[Key]] | None = None
     more_keys: Callable[[Any, Any], Iterable[Key]] | None = None
+    consults: Consult[Any, Any] | None = None
+    replies: Callable[[Any, Any, Any], Any] | None = None
+    remember: bool = True
     _state: Callable[[S], S] | None = None
 
 
@@ -115,13 +146,15 @@ class Decision(Generic[S]):
 class Aggregate(Generic[S]):
     """An entity with a history: its state, the field that names it, its fold, and what can be asked of it.
 
-    Which events it has is read off the annotation of `evolve`'s second parameter.
+    Which events it has is read off the annotation of `evolve`'s second parameter. `owner` is the field of the state
+    that names the person whose entity it is; every event carries that person in a header.
     """
 
     state: type[S]
     key: str
     evolve: Callable[[S | None, Any], S]
     decisions: tuple[Decision[S], ...] = ()
+    owner: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,14 +179,29 @@ class Projection:
     store: Store = "default"
 
 
+class Retries(NamedTuple):
+    """How often and how far apart work outside is tried: full jitter under a doubling bound, then given up."""
+
+    attempts_max: int
+    first_seconds: float
+    longest_seconds: float
+
+
 @dataclass(frozen=True, slots=True)
 class Performance:
-    """Work in the outside world that an event asks for."""
+    """Work in the outside world that an event asks for.
+
+    `queue` names the work queue it waits in, one consumer for all that share the name. With `retries` it is given up
+    after so many attempts: its event becomes a dead letter, and `gives_up` says what that means to the domain.
+    """
 
     event: type[Event]
     port: type[Any]
     do: Callable[[Any, Any, str], Awaitable[Command[Any]]]
     ask: Callable[[Any, Any, str], Awaitable[Command[Any] | None]]
+    queue: str = "effects"
+    retries: Retries | None = None
+    gives_up: Callable[[Any, str], Command[Any]] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -171,6 +219,19 @@ class Posting:
     event: type[Event]
     table: str
     rows: Callable[[Any], Iterable[Mapping[str, object]]]
+
+
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """A value that one entity alone may hold ("this e-mail has one user"), kept as a blind index with the event.
+
+    An event that takes what another entity holds refuses its command: `<scope>_taken`.
+    """
+
+    event: type[Event]
+    scope: str
+    takes: Callable[[Any], str | None] | None = None
+    frees: Callable[[Any], str | None] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -193,97 +254,7 @@ class Actor:
     performances: tuple[Performance, ...] = ()
     reactions: tuple[Reaction, ...] = ()
     postings: tuple[Posting, ...] = ()
+    claims: tuple[Claim, ...] = ()
     timers: tuple[Timer, ...] = ()
     sagas: tuple[Saga[Any], ...] = ()
     private: tuple[type[Event], ...] = ()
-
-
-@overload
-def decides(
-    command: type[C],
-    decide: Callable[[States, C], Iterable[Event]],
-    *,
-    keys: Callable[[C], Iterable[Key]],
-    more_keys: Callable[[States, C], Iterable[Key]] | None = None,
-) -> Decision[Any]: ...
-@overload
-def decides(command: type[C], decide: Callable[[S | None, C], Iterable[Event]]) -> Decision[S]: ...
-@overload
-def decides(
-    command: type[C],
-    decide: Callable[[S | None, C, R1], Iterable[Event]],
-    *,
-    needs: tuple[Callable[[C], Query[R1]]],
-) -> Decision[S]: ...
-@overload
-def decides(
-    command: type[C],
-    decide: Callable[[S | None, C, R1, R2], Iterable[Event]],
-    *,
-    needs: tuple[Callable[[C], Query[R1]], Callable[[C], Query[R2]]],
-) -> Decision[S]: ...
-@overload
-def decides(
-    command: type[C],
-    decide: Callable[[S | None, C, R1, R2, R3], Iterable[Event]],
-    *,
-    needs: tuple[Callable[[C], Query[R1]], Callable[[C], Query[R2]], Callable[[C], Query[R3]]],
-) -> Decision[S]: ...
-def decides(command: Any, decide: Any, *, needs: Any = (), keys: Any = None, more_keys: Any = None) -> Any:
-    """Bind a command to the pure function that decides it.
-
-    `needs`: at most three functions from the command to a query of another domain, whose replies are handed on.
-    `keys`, `more_keys`: the aggregates a command over several touches, and those that only their states name.
-    """
-    return Decision(command, decide, tuple(needs), keys, more_keys)
-
-
-def answers(query: type[Query[R]], answer: Callable[[Any, Read], Awaitable[R]]) -> Answers:
-    """Bind a query to the function that answers it.
-
-    A wrong reply is a type error; that the function takes this query is checked when the process starts, because no
-    type of Python relates a class to both its base's parameter and a function's argument.
-    """
-    return Answers(query, answer)
-
-
-def projects(
-    view: type[V],
-    fold: Callable[[V | None, E, Happened], V],
-    *,
-    fields: tuple[str, ...] = (),
-    sort: str = "",
-    store: Store = "default",
-) -> Projection:
-    """Bind a read model to its fold; `fields` are what pages can be asked by, `sort` orders them."""
-    return Projection(view, fold, fields, sort, store)
-
-
-def performs(
-    event: type[E],
-    *,
-    port: type[P],
-    do: Callable[[P, E, str], Awaitable[Command[Any]]],
-    ask: Callable[[P, E, str], Awaitable[Command[Any] | None]],
-) -> Performance:
-    """Bind an event to work outside.
-
-    `do(port, event, effect_id)` does it once and says what came of it; `ask` finds out what came of an earlier try,
-    `None` where the outside knows nothing of it. `effect_id` is the idempotency key to hand over.
-    """
-    return Performance(event, port, do, ask)
-
-
-def reacts(event: type[E], react: Callable[[E], Command[Any] | None]) -> Reaction:
-    """Bind an event of another domain to a command of ours."""
-    return Reaction(event, react)
-
-
-def posts(event: type[E], table: str, rows: Callable[[E], Iterable[Mapping[str, object]]]) -> Posting:
-    """Bind an event to rows written in its own transaction."""
-    return Posting(event, table, rows)
-
-
-def after(event: type[E], delay_seconds: float, then: Callable[[E], Command[Any]]) -> Timer:
-    """Bind an event to a command that follows later."""
-    return Timer(event, delay_seconds, then)

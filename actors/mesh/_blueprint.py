@@ -10,6 +10,7 @@ from typing import Any, get_args, get_type_hints
 import msgspec
 
 from actors.mesh._actor import Actor, Aggregate, Answers, Decision, Key, Projection
+from actors.mesh._personal import personal_fields
 from actors.mesh._ports import ConsumerSpec, StreamSpec, ViewShape
 from schemas.message import (
     Accepted,
@@ -93,6 +94,10 @@ def draw(actor: Actor) -> Blueprint:
             if event in aggregate_of:
                 raise Misdeclared(f"{actor.name}: {event.__name__} belongs to two aggregates")
             aggregate_of[event] = aggregate
+        if aggregate.owner and aggregate.owner not in getattr(aggregate.state, "__struct_fields__", ()):
+            raise Misdeclared(
+                f"{actor.name}: {aggregate.state.__name__} has no field {aggregate.owner!r} for its owner"
+            )
     check_bindings(actor, aggregate_of)
     return Blueprint(
         actor=actor,
@@ -123,16 +128,28 @@ def bound_commands(actor: Actor) -> dict[str, Bound]:
                 raise Misdeclared(
                     f"{actor.name}: the first field of {command.__name__} must be the id {aggregate.key!r}"
                 )
-            if reply_type(command) is not Accepted:
-                raise Misdeclared(
-                    f"{actor.name}: {command.__name__} must be answered with Accepted: nothing else is yet"
-                )
+            check_reply(actor, decision)
             if len(decision.needs) > NEEDS_MAX:
                 raise Misdeclared(f"{actor.name}: {command.__name__} needs more than {NEEDS_MAX} other domains")
             if wire_name(command) in bound:
                 raise Misdeclared(f"{actor.name}: {command.__name__} is decided twice")
             bound[wire_name(command)] = Bound(decision, aggregate, msgspec.json.Decoder(command).decode)
     return bound
+
+
+def check_reply(actor: Actor, decision: Decision[Any]) -> None:
+    """A reply other than `Accepted` has a function that makes it; what is remembered of it must not be personal."""
+    command, wanted = decision.command, reply_type(decision.command)
+    if decision.replies is None:
+        if wanted is not Accepted:
+            raise Misdeclared(f"{actor.name}: {command.__name__} is answered with {wanted.__name__}: say replies=")
+        return
+    if get_type_hints(decision.replies).get("return") is not wanted:
+        raise Misdeclared(f"{actor.name}: {decision.replies.__name__} must return {wanted.__name__}")
+    if decision.remember and personal_fields(wanted):
+        raise Misdeclared(
+            f"{actor.name}: the reply to {command.__name__} holds personal data and would be kept: say remember=False"
+        )
 
 
 def bound_queries(actor: Actor) -> dict[str, tuple[Answers, Callable[[bytes], Any]]]:
@@ -165,7 +182,7 @@ def followed(actor: Actor, projection: Projection, aggregate_of: dict[type[Event
 
 def check_bindings(actor: Actor, aggregate_of: dict[type[Event], Aggregate[Any]]) -> None:
     own = [performance.event for performance in actor.performances] + [posting.event for posting in actor.postings]
-    own += [*(timer.event for timer in actor.timers), *actor.private]
+    own += [*(timer.event for timer in actor.timers), *(claim.event for claim in actor.claims), *actor.private]
     for event in own:
         if event not in aggregate_of:
             raise Misdeclared(f"{actor.name}: {event.__name__} is not folded by any aggregate of this domain")

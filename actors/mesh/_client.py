@@ -25,7 +25,7 @@ ASK_TIMEOUT_SECONDS = 5.0
 """How long an asker waits who names no deadline."""
 PROBE_TIMEOUT_SECONDS = 1.0
 AT_THE_DOOR = frozenset({
-    "envelope_invalid", "message_invalid", "message_malformed", "message_unknown",
+    "envelope_invalid", "key_mismatch", "message_invalid", "message_malformed", "message_unknown",
     "permission_missing", "principal_expired", "principal_invalid", "principal_missing",
 })  # fmt: skip
 """What a pool refuses before any rule is asked."""

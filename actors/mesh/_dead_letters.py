@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import traceback
 from collections.abc import Mapping
 
 import msgspec
@@ -10,6 +9,7 @@ import msgspec
 from actors.mesh._log import get_logger
 from actors.mesh._ports import Clock, DeadLetter, DeadLetterRows
 from actors.mesh._privacy import Privacy
+from actors.mesh._tracebacks import told
 from schemas.envelope import COMMAND_ID, PRINCIPAL, derived_id
 
 DETAIL_CHARACTERS_MAX = 4000
@@ -41,7 +41,7 @@ class DeadLetters:
             subject=subject,
             reader=reader,
             reason=getattr(error, "code", type(error).__name__),
-            detail="".join(traceback.format_exception(error))[-DETAIL_CHARACTERS_MAX:],
+            detail=told(error)[-DETAIL_CHARACTERS_MAX:],
             headers=msgspec.json.encode(kept).decode(),
             body=await self._privacy.seal_bytes("dead_letter", body),
             at_ms=self._clock.now_ms(),

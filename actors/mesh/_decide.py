@@ -9,7 +9,8 @@ from typing import Any, NamedTuple
 
 from actors.mesh._actor import Key, States
 from actors.mesh._blueprint import Bound
-from actors.mesh._commit import Asked, Deciding, events_by_key, written
+from actors.mesh._commit import Asked, Deciding, Draft, events_by_key, written
+from actors.mesh._consult import Look
 from actors.mesh._errors import Broken, Expired, Overloaded, Refused
 from actors.mesh._ports import (
     AlreadyDone,
@@ -22,7 +23,7 @@ from actors.mesh._ports import (
 )
 from actors.mesh._telemetry import SpanKind, current
 from schemas.envelope import Envelope
-from schemas.message import Command, Event, subject_of, wire_name
+from schemas.message import Command, subject_of, wire_name
 from schemas.principal import Principal
 
 LOST_RACES_MAX = 2
@@ -47,11 +48,11 @@ async def decide(
     """Decide a command and write what it yields, once. Raises `Refused` or a `Fault`."""
     message = subject_of(type(command))
     fingerprint = here.privacy.fingerprint(message, principal.person, command)
+    asked = Asked(bound, command, envelope, principal, fingerprint, ())
     try:
-        needs = await ask_needs(here, bound, command, envelope, principal)
+        asked = asked._replace(needs=await ask_needs(here, bound, command, envelope, principal))
     except Refused as refusal:
-        return await confirmed_refusal(here, envelope, fingerprint, (), refusal)
-    asked = Asked(bound, command, envelope, principal, fingerprint, needs)
+        return await confirmed_refusal(here, asked, (), refusal)
     keys = bound.keys(command)
     for _ in range(KEY_ROUNDS_MAX):
         waiting_since = here.clock.now_ns()
@@ -140,28 +141,50 @@ async def attempt_once(
     """Decide on these states and write; return None where somebody else was first and it is to be tried again."""
     names = [str(key) for key in keys]
     try:
-        with here.telemetry.span(f"decide {wire_name(type(asked.command))}"):
-            events = run(asked, keys, states)
+        draft = await drafted(here, asked, keys, versions, states)
     except Refused as refusal:
         if stale(here, versions, (await here.journal.confirm(asked.envelope.command_id, names)).versions):
             return None
-        return await confirmed_refusal(here, asked.envelope, asked.fingerprint, names, refusal)
-    if not events:
+        return await confirmed_refusal(here, asked, names, refusal)
+    if not draft.events:
         confirmation = await here.journal.confirm(asked.envelope.command_id, names)
         if confirmation.remembered is not None:
-            return repeat(asked.envelope, asked.fingerprint, confirmation.remembered)
+            return repeat(asked, confirmation.remembered)
         if stale(here, versions, confirmation.versions):
             return None
-    commit = await written(here, asked, keys, versions, events)
+    commit, reply = await written(here, asked, draft)
     refuse_if_late(here, asked.envelope)
     here.chaos.point(f"append.before.{wire_name(type(asked.command))}")
     with here.telemetry.span("append"):
         answer = await here.journal.append(commit, in_turn=in_turn)
     here.chaos.point(f"append.after.{wire_name(type(asked.command))}")
     if isinstance(answer, Appended):
-        here.states.fold(answer.versions, events_by_key(here, events))
-        return Decided(commit.reply, repeated=False)
+        here.states.fold(answer.versions, events_by_key(here, draft.events))
+        return Decided(reply, repeated=False)
     return lost(here, asked, names, answer)
+
+
+async def drafted(
+    here: Deciding, asked: Asked, keys: tuple[Key, ...], versions: Mapping[str, int], states: Mapping[str, Any]
+) -> Draft:
+    """Ask the world what must be known of it, then call the pure function."""
+    decision, seen = asked.bound.decision, seen_by(asked, keys, states)
+    arguments, consulted = asked.needs, None
+    if decision.consults is not None:
+        with here.telemetry.span(f"consult {decision.consults.port.__name__}"):
+            look = Look(here, asked.principal)
+            consulted = await decision.consults.ask(here.outside[decision.consults.port], asked.command, seen, look)
+        arguments = (*arguments, consulted)
+    with here.telemetry.span(f"decide {wire_name(type(asked.command))}"):
+        events = list(decision.decide(seen, asked.command, *arguments))
+    return Draft(keys, versions, states, events, consulted)
+
+
+def seen_by(asked: Asked, keys: tuple[Key, ...], states: Mapping[str, Any]) -> Any:
+    """Return what the function is handed: the one state, or all of them by key."""
+    if asked.bound.decision.keys is None:
+        return states[str(keys[0])]
+    return States({key: states[str(key)] for key in keys})
 
 
 def lost(
@@ -174,7 +197,7 @@ def lost(
     match answer:
         case AlreadyDone(remembered=remembered):
             here.states.forget(names)
-            return repeat(asked.envelope, asked.fingerprint, remembered)
+            return repeat(asked, remembered)
         case Conflict() | Contended():
             return None
         case Taken(scope=scope):
@@ -190,36 +213,30 @@ def refuse_if_late(here: Deciding, envelope: Envelope) -> None:
         raise Expired("the deadline passed before the decision could be written")
 
 
-def run(asked: Asked, keys: tuple[Key, ...], states: Mapping[str, Any]) -> list[Event]:
-    """Call the pure function."""
-    decision = asked.bound.decision
-    if decision.keys is None:
-        return list(decision.decide(states[str(keys[0])], asked.command, *asked.needs))
-    return list(decision.decide(States({key: states[str(key)] for key in keys}), asked.command))
-
-
 def stale(here: Deciding, seen: Mapping[str, int], current: Mapping[str, int]) -> bool:
     """Return whether the decision saw something older than what is there now."""
     return any(current.get(key, 0) != version for key, version in seen.items())
 
 
-async def confirmed_refusal(
-    here: Deciding, envelope: Envelope, fingerprint: bytes, names: Sequence[str], refusal: Refused
-) -> Decided:
+async def confirmed_refusal(here: Deciding, asked: Asked, names: Sequence[str], refusal: Refused) -> Decided:
     """Refuse, unless the same command had been accepted before: then its reply is what it gets."""
-    confirmation = await here.journal.confirm(envelope.command_id, names)
+    confirmation = await here.journal.confirm(asked.envelope.command_id, names)
     if confirmation.remembered is None:
         raise refusal
     here.states.forget(names)
-    return repeat(envelope, fingerprint, confirmation.remembered)
+    return repeat(asked, confirmation.remembered)
 
 
-def repeat(envelope: Envelope, fingerprint: bytes, remembered: Remembered) -> Decided:
+def repeat(asked: Asked, remembered: Remembered) -> Decided:
     """Answer a command that was accepted before; one that only borrows the id is refused."""
-    if remembered.fingerprint != fingerprint:
+    command_id = asked.envelope.command_id
+    if remembered.fingerprint != asked.fingerprint:
         raise Refused(
             "command_id_reused",
-            f"command {envelope.command_id} was {remembered.message} with another content; use a fresh id",
+            f"command {command_id} was {remembered.message} with another content; use a fresh id",
             kind="invalid",
         )
+    if not asked.bound.decision.remember:
+        detail = f"command {command_id} was done, and its answer is told once; send it under a fresh id"
+        raise Refused("command_done", detail)
     return Decided(remembered.reply, repeated=True)

@@ -10,9 +10,10 @@ from typing import Any, cast
 
 import msgspec
 import structlog
-from structlog.typing import EventDict, FilteringBoundLogger, Processor, WrappedLogger
+from structlog.typing import EventDict, ExcInfo, FilteringBoundLogger, Processor, WrappedLogger
 
 from actors.mesh._trace_context import current
+from actors.mesh._tracebacks import told
 
 MASK = "[masked]"
 MASKED_DEPTH = 6  # what is nested deeper is written as text, masked by pattern only; a cycle must not hang a log line
@@ -95,9 +96,13 @@ def _chain(service: str) -> list[Processor]:
         structlog.processors.TimeStamper(fmt="iso", utc=True, key="timestamp"),
         add_service,
         _add_trace,
-        structlog.processors.format_exc_info,
+        structlog.processors.ExceptionRenderer(_tell_exception),
         _mask_event,
     ]
+
+
+def _tell_exception(exc_info: ExcInfo) -> str:
+    return told(exc_info[1])
 
 
 def _add_trace(logger: WrappedLogger, method: str, event: EventDict) -> EventDict:

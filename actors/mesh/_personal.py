@@ -9,7 +9,8 @@ from typing import Annotated, Any, NamedTuple, TypeVar, Union, get_args, get_ori
 
 import msgspec
 
-from schemas.message import Personal
+from schemas.message import Message as MeshMessage
+from schemas.message import Personal, sensitive_fields
 
 MASK = "•••"
 
@@ -75,6 +76,8 @@ def mask(struct: type[msgspec.Struct], data: Any) -> Any:
     """Return a message's decoded JSON for logs and tools: what is personal is hidden, whatever shape it has."""
     for path in personal_fields(struct):
         data = _masked(data, path.steps)
+    if issubclass(struct, MeshMessage) and isinstance(data, Mapping):
+        data = {**data, **{name: MASK for name in sensitive_fields(struct) if data.get(name)}}
     return data
 
 

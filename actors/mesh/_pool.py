@@ -87,7 +87,7 @@ class Pool:
         world, blueprint = self._world, self._blueprint
         return Deciding(
             blueprint, world.store.journal, StateCache(blueprint, world.store.journal, world.privacy), Mailboxes(),
-            world.privacy, world.client, world.clock, world.ids, world.telemetry, world.chaos,
+            world.privacy, world.client, world.clock, world.ids, world.telemetry, world.chaos, world.outside,
         )  # fmt: skip
 
     def _parked(self, letters: DeadLetters) -> Callable[[Received, BaseException], Coroutine[Any, Any, None]]:

@@ -16,7 +16,7 @@ from actors.mesh._read import Reader, Views
 from actors.mesh._telemetry import INHERIT, Span, SpanKind, Telemetry, parse_traceparent
 from schemas.envelope import ERROR, REPEATED, Envelope, read_envelope
 from schemas.located import located
-from schemas.message import Message, Refusal, owner_field
+from schemas.message import Message, Refusal, key_field, key_of, owner_field
 from schemas.principal import Principal, allows, confined, permission
 
 log = get_logger()
@@ -92,12 +92,14 @@ async def handled(serving: Serving, received: Received, kind: str, name: str, sp
         span.set("mesh.key", received.subject.rpartition(".")[2])
         span.set("mesh.correlation_id", envelope.correlation_id)
         command = decoded(bound.decode, received.body)
+        refuse_unless_addressed(received.subject, command)
         authorise(principal, command)
         decided = await decide(serving.deciding, bound, command, named(serving, envelope), principal)
         return Served(decided.reply, {REPEATED: "1"} if decided.repeated else {})
     if kind == "query" and (found := serving.deciding.blueprint.queries.get(name)) is not None:
         binding, decode = found
         query = decoded(decode, received.body)
+        refuse_unless_addressed(received.subject, query)
         authorise(principal, query)
         answer = await binding.answer(query, Reader(serving.views, principal))
         return Served(msgspec.json.encode(answer), {})
@@ -133,6 +135,14 @@ def decoded(decode: Callable[[bytes], Any], body: bytes) -> Any:
         raise Refused("message_invalid", detail, kind="invalid", pointer=pointer) from None
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise Refused("message_malformed", str(error)[:200], kind="invalid") from None
+
+
+def refuse_unless_addressed(subject: str, message: Message) -> None:
+    """A permission to publish is given by subject, so the body may not be about another entity than it says."""
+    if subject.split(".", 3)[3:] != [key_of(message)]:
+        field = key_field(type(message))
+        detail = f"the subject must end in the id of the body, which is {key_of(message)}"
+        raise Refused("key_mismatch", detail, kind="invalid", pointer=f"/{field}" if field else "")
 
 
 def authorise(principal: Principal, message: Message) -> None:

@@ -23,6 +23,7 @@ actor = Actor(
             state=model.Order,
             key="order_id",
             evolve=model.evolve,
+            owner="customer_id",
             decisions=(
                 decides(PlaceOrder, model.place, needs=(model.customer_of, model.prices_of)),
                 decides(MarkOrderReserved, model.mark_reserved),

@@ -34,6 +34,7 @@ actor = Actor(
             state=state.Payment,
             key="payment_id",
             evolve=state.evolve,
+            owner="customer_id",
             decisions=(
                 decides(AuthorisePayment, rules.authorise),
                 decides(RecordAuthorisation, rules.record_authorisation),

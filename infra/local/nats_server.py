@@ -7,8 +7,8 @@ import sys
 from contextlib import suppress
 from pathlib import Path
 
-import nats
 import nats.errors
+from nats.aio.client import Client
 
 from infra.local.failures import NotReady, StartFailed
 from infra.local.parts import Part
@@ -62,7 +62,7 @@ async def nats_part(plan: Plan) -> Part:
 async def answers(url: str) -> None:
     """Connect with the password, exchange a ping, and ask JetStream for its account."""
     # A client of our own, not `nats.connect`: one that gives up leaves its socket open to whoever holds no client.
-    client = nats.NATS()
+    client = Client()
     try:
         async with asyncio.timeout(_PROBE_SECONDS):
             await client.connect(

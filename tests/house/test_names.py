@@ -18,7 +18,9 @@ VERBS = frozenset({
 })  # fmt: skip
 """The verbs in use: before a new one, see whether one of these says it."""
 
-IRREGULAR = frozenset({"held", "taken", "sent", "begun", "put", "lost", "found", "paid", "sold", "built", "set", "won"})
+IRREGULAR = frozenset(
+    {"done", "held", "taken", "sent", "begun", "put", "lost", "found", "paid", "sold", "built", "set", "won"}
+)
 """Participles that do not end in -ed."""
 
 STATES = frozenset({

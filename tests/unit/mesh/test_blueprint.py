@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any
+from dataclasses import replace
+from typing import Annotated, Any
 
 import pytest
+from msgspec import Struct
 
 from actors import inventory, orders, payments, users
-from actors.mesh import Actor, Aggregate, Happened, Read, after, answers, decides, projects, reacts
+from actors.mesh import Actor, Aggregate, Happened, Read, after, answers, claims, decides, projects, reacts
 from actors.mesh._blueprint import Misdeclared, consumers, draw
 from actors.mesh.testing.toys import counters, limits
 from actors.mesh.testing.toys.counters import Close, Count, Counted, Counter, CounterEvent, CounterView, GetCounter
-from actors.mesh.testing.toys.limits import LimitSet, SetLimit
-from schemas.message import Command, Id
+from actors.mesh.testing.toys.limits import LimitSet, LimitView, SetLimit
+from schemas.message import Command, Id, Personal
 
 
 def unannotated(counter: Counter | None, event) -> Counter:  # type: ignore[no-untyped-def]
@@ -44,6 +46,23 @@ def react(event: Any) -> None:
     return None
 
 
+def peeked(counter: Counter, command: Any, consulted: Any) -> LimitView:
+    raise NotImplementedError
+
+
+class Secretive(Struct, frozen=True, kw_only=True):
+    counter_id: Id
+    name: Annotated[str, Personal("counter_id")]
+
+
+class Tell(Command[Secretive], frozen=True, kw_only=True):
+    counter_id: Id
+
+
+def told(counter: Counter, command: Any, consulted: Any) -> Secretive:
+    raise NotImplementedError
+
+
 def aggregate(*decisions: Any, evolve: Any = counters.evolve, key: str = "counter_id") -> Aggregate[Any]:
     return Aggregate(state=Counter, key=key, evolve=evolve, decisions=decisions)
 
@@ -52,6 +71,7 @@ class Peek(Command[CounterView], frozen=True, kw_only=True):
     counter_id: Id
 
 
+Tell.__module__ = counters.__name__
 Peek.__module__ = counters.__name__  # a message belongs to the domain that its module is named after
 NEEDY: Any = decides(Count, nothing, needs=(counters.limit_of,) * 4)  # type: ignore[call-overload]
 
@@ -66,7 +86,11 @@ NEEDY: Any = decides(Count, nothing, needs=(counters.limit_of,) * 4)  # type: ig
         (Actor(name="counters", aggregates=(aggregate(decides(SetLimit, nothing)),)), "is a command of limits"),
         (Actor(name="counters", aggregates=(aggregate(decides(Count, nothing), decides(Count, nothing)),)), "twice"),
         (Actor(name="counters", aggregates=(aggregate(NEEDY),)), "more than 3"),
-        (Actor(name="counters", aggregates=(aggregate(decides(Peek, nothing)),)), "answered with Accepted"),
+        (Actor(name="counters", aggregates=(aggregate(decides(Peek, nothing)),)), "say replies="),
+        (Actor(name="counters", aggregates=(aggregate(decides(Peek, nothing, replies=peeked)),)), "return CounterView"),
+        (Actor(name="counters", aggregates=(aggregate(decides(Tell, nothing, replies=told)),)), "say remember=False"),
+        (Actor(name="counters", aggregates=(replace(aggregate(), owner="nobody"),)), "no field 'nobody'"),
+        (Actor(name="counters", claims=(claims(Counted, "number"),)), "not folded by any aggregate"),
         (Actor(name="counters", answers=(answers(GetCounter, wrong_reply),)), "return CounterView"),  # type: ignore[arg-type]
         (Actor(name="counters", projections=(projects(CounterView, view_of_a_stranger),)), "events of one aggregate"),
         (Actor(name="counters", timers=(after(Counted, 1, stop),)), "not folded by any aggregate"),

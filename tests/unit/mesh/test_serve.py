@@ -36,6 +36,16 @@ def refusal_in(reply: BusReply) -> Refusal:
     return msgspec.json.decode(reply.body, type=Refusal)
 
 
+@pytest.mark.parametrize("subject", ["command.count", "command.count.b", "command.count.a.b", "query.get_counter.b"])
+async def test_a_body_about_another_entity_than_its_subject_is_refused(subject: str) -> None:
+    body = b'{"counter_id":"a"}' if subject.startswith("query") else b'{"counter_id":"a","amount":1}'
+    async with toy_mesh() as mesh:
+        headers = mesh.client.envelope().headers()
+        reply = await mesh.bus.request(f"counters.{subject}", body, headers, timeout_seconds=5)
+        assert (refusal_in(reply).code, refusal_in(reply).pointer) == ("key_mismatch", "/counter_id")
+        assert not mesh.truth.domain("counters").events
+
+
 @pytest.mark.parametrize(
     ("body", "code", "pointer"),
     [
