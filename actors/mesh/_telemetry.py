@@ -92,6 +92,26 @@ class Span:
         enter(self._former)
 
 
+class _Unchanged(Span):
+    """An unsampled one within another of the same context: there is nothing to enter and nothing to put back."""
+
+    __slots__ = ()
+
+    def __init__(self, context: TraceContext) -> None:
+        self.context = context
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        pass
+
+
+_NOTHING = _Unchanged(NOWHERE)
+
+
 class _RecordedSpan(Span):
     """The sampled one: at its end it becomes a tuple in the sink."""
 
@@ -212,7 +232,9 @@ class Telemetry:
         if parent is INHERIT:
             parent = current()
             if parent is None and not roots:
-                return Span(NOWHERE)
+                return _NOTHING
+            if parent is not None and not (parent.sampled and self._records):
+                return _Unchanged(parent)
         if parent is None:
             context = self._root()
             parent_id = None
@@ -247,15 +269,14 @@ class Telemetry:
         if not (parent.sampled and self._records):
             return
         end_ns = max(end_ns, start_ns)
-        trace_id, parent_id, _ = parent
         self.sink.put(
             FinishedSpan(
                 self.service,
                 name,
                 kind,
-                trace_id,
+                parent.trace_id,
                 self._id(8),
-                parent_id,
+                parent.span_id,
                 start_ns,
                 end_ns,
                 None,
@@ -272,8 +293,8 @@ class Telemetry:
         await self.sink.close()
 
     def _root(self) -> TraceContext:
-        trace_id = self._id(16)
-        return TraceContext(trace_id, self._id(8), int.from_bytes(trace_id[8:], "big") < self._bound)
+        ids = self._id(24)
+        return TraceContext(ids[:16], ids[16:], int.from_bytes(ids[8:16], "big") < self._bound)
 
     def _id(self, length: int) -> bytes:
         used = self._used

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Mapping, Sequence
 from contextlib import asynccontextmanager
+from typing import Any
 
 from nats.errors import Error as NatsError
 
@@ -103,14 +104,11 @@ class NatsBus:
         """Tell whether the last heartbeat came back on all three connections."""
         return self._inbound.connected and self._outbound.connected and self._storing.connected
 
-    async def request(
+    def request(
         self, subject: str, body: bytes, headers: Mapping[str, str], *, timeout_seconds: float
-    ) -> BusReply:
+    ) -> Coroutine[Any, Any, BusReply]:
         """Ask and wait."""
-        if self._requests.in_flight >= self._in_flight_max:
-            raise Overloaded(f"{self._in_flight_max} requests wait already")
-        answer = await self._requests.ask(subject, body, headers, timeout_seconds)
-        return BusReply(answer.headers, answer.body)
+        return self._requests.ask(subject, body, headers, timeout_seconds)
 
     async def publish(self, subject: str, body: bytes, headers: Mapping[str, str]) -> None:
         """Tell whoever listens now."""

@@ -92,7 +92,7 @@ class Connection:
             await client.publish(subject, body, reply, outgoing(headers))
             return
         try:
-            await client.publish(subject, body, reply, headers)
+            client.send(subject, body, reply, headers)
         except MaxPayloadError:
             check_size(body, headers, client.max_payload)
             raise

@@ -30,11 +30,13 @@ LONG_CHARACTERS = 40
 
 def header_text(headers: Mapping[str, str]) -> str:
     """Return the lines of some headers; raise BadHeaderError for a name that is none. Line breaks become spaces."""
-    text = "".join([f"{name}: {value}\r\n" for name, value in headers.items()])
-    lines = len(headers)
-    if text.count("\n") == lines and text.count("\r") == lines and _names.issuperset(headers):
-        return text
-    return "".join([_line(name.strip(), value) for name, value in headers.items() if name.strip()])
+    text = ""
+    for name, value in headers.items():
+        if name in _names and "\n" not in value and "\r" not in value:
+            text += f"{name}: {value}\r\n"
+        elif name.strip():
+            text += _line(name.strip(), value)
+    return text
 
 
 def _line(name: str, value: str) -> str:
@@ -57,12 +59,13 @@ def read_headers(block: bytes) -> dict[str, str]:
         found: dict[str, str] = {}
         try:
             for line in rest[: -len(END)].decode().split("\r\n"):
-                name, value = line.split(": ", 1)
+                name, _, value = line.partition(": ")
+                if name not in _names:  # or no name at all
+                    return _read_carefully(rest)
                 found[name] = value.strip(WHITE)
-        except ValueError:  # no text, or a line that has no colon and space
+        except UnicodeDecodeError:
             return _read_carefully(rest)
-        if _names.issuperset(found):
-            return found
+        return found
     return {**_status(first), **_read_carefully(rest)}
 
 

@@ -13,11 +13,10 @@ from nats.js.api import AckPolicy, ConsumerConfig, DeliverPolicy, DiscardPolicy,
 from nats.js.errors import NotFoundError, ServerError, ServiceUnavailableError
 
 from actors.mesh._errors import Overloaded, Unavailable
-from actors.mesh._ports.bus import ConsumerSpec, StreamSpec, StreamState
+from actors.mesh._ports.bus import BusReply, ConsumerSpec, StreamSpec, StreamState
 from actors.mesh._ports.world import Clock, Ids
 from actors.mesh.adapters.nats.connection import Connection
 from actors.mesh.adapters.nats.failures import as_mesh_errors
-from actors.mesh.adapters.nats.message import Message
 from actors.mesh.adapters.nats.notices import Notices
 from actors.mesh.adapters.nats.pulling import Puller
 from actors.mesh.adapters.nats.requests import Requests
@@ -217,7 +216,7 @@ class Streams:
                 pause_seconds = min(READY_PAUSE_SECONDS_MAX, pause_seconds * 2)
 
 
-def _sequence(subject: str, answer: Message) -> int:
+def _sequence(subject: str, answer: BusReply) -> int:
     try:
         stored = _read_stored(answer.body)
     except msgspec.DecodeError:
