@@ -90,7 +90,8 @@ class Envelope(msgspec.Struct, frozen=True, kw_only=True):
 def read_envelope(headers: Mapping[str, str] | None) -> Envelope:
     """Return the envelope that NATS headers hold; raise ValueError naming the header that cannot be read."""
     given = headers or {}
-    command_id = given.get(COMMAND_ID, "")
+    get = given.get
+    command_id = get(COMMAND_ID, "")
     if command_id and not CANONICAL_UUID.fullmatch(command_id):
         try:
             command_id = str(uuid.UUID(command_id))
@@ -98,13 +99,13 @@ def read_envelope(headers: Mapping[str, str] | None) -> Envelope:
             raise ValueError(f"{COMMAND_ID} is no UUID") from None
     return Envelope(
         command_id=command_id,
-        cause_id=given.get(CAUSE_ID, "")[:200],
-        correlation_id=given.get(CORRELATION_ID, "")[:200] or command_id,
-        issued_at_ms=milliseconds(given, ISSUED_AT),
-        deadline_ms=milliseconds(given, DEADLINE),
-        principal=given.get(PRINCIPAL, ""),
-        traceparent=given.get(TRACEPARENT, ""),
-        tracestate=given.get(TRACESTATE, "")[:512],
+        cause_id=get(CAUSE_ID, "")[:200],
+        correlation_id=get(CORRELATION_ID, "")[:200] or command_id,
+        issued_at_ms=milliseconds(given, ISSUED_AT) if ISSUED_AT in given else 0,
+        deadline_ms=milliseconds(given, DEADLINE) if DEADLINE in given else 0,
+        principal=get(PRINCIPAL, ""),
+        traceparent=get(TRACEPARENT, ""),
+        tracestate=get(TRACESTATE, "")[:512],
     )
 
 

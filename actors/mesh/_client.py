@@ -38,7 +38,7 @@ class Signs(Protocol):
     def sign(self, principal: Principal, lifetime_seconds: int = ...) -> str: ...
 
 
-class RawReply(NamedTuple):
+class RawReply(msgspec.Struct, frozen=True):
     """A reply's bytes, not decoded; `repeated` where the command had been done before."""
 
     body: bytes

@@ -38,7 +38,7 @@ class Serving(NamedTuple):
     on_bug: Callable[[Received, BaseException], Awaitable[None]]
 
 
-class Served(NamedTuple):
+class Served(msgspec.Struct, frozen=True):
     """A reply's bytes and headers."""
 
     body: bytes
@@ -47,7 +47,8 @@ class Served(NamedTuple):
 
 async def serve(serving: Serving, received: Received) -> None:
     """Answer one command or query, whatever it is."""
-    await say(received, await life(serving, received))
+    reply = await life(serving, received)
+    await received.respond(reply.body, reply.headers)
 
 
 async def say(received: Received, reply: Served) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from contextlib import suppress
 
 from nats.aio.client import Client
@@ -82,20 +82,30 @@ class Connection:
         self._healthy = True
         self._watching = asyncio.create_task(self._watch(), name=f"nats-watch-{self._role}")
 
-    async def publish(
+    def send(
         self, subject: str, body: bytes, headers: Mapping[str, str] = NO_HEADERS, reply: str = ""
-    ) -> None:
-        """Send one message. Raises `Refused` where it is too large, and what nats-py raises where it is not sent."""
+    ) -> Awaitable[None] | None:
+        """Send one message; what this returns, if anything, is still to be awaited: stock nats-py only.
+
+        Raises `Refused` where it is too large, and what nats-py raises where it is not sent.
+        """
         client = self._client
         if not isinstance(client, FastClient):
             check_size(body, headers, client.max_payload)
-            await client.publish(subject, body, reply, outgoing(headers))
-            return
+            return client.publish(subject, body, reply, outgoing(headers))
         try:
             client.send(subject, body, reply, headers)
         except MaxPayloadError:
             check_size(body, headers, client.max_payload)
             raise
+        return None
+
+    async def publish(
+        self, subject: str, body: bytes, headers: Mapping[str, str] = NO_HEADERS, reply: str = ""
+    ) -> None:
+        """Send one message, as `send` does."""
+        if (sending := self.send(subject, body, headers, reply)) is not None:
+            await sending
 
     async def subscribe(
         self, subject: str, queue: str, handler: Handler, *, pending_max: int = PENDING_MESSAGES_MAX

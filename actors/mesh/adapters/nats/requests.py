@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping
-from typing import NamedTuple
 
+from msgspec import Struct
 from nats.errors import Error as NatsError
 
 from actors.mesh._errors import Overloaded, TimedOut, Unavailable
@@ -24,7 +24,7 @@ UNSENT_BYTES_MAX = 8 * 1024 * 1024
 """While a broker stands still and the connection is not yet given up, what is sent piles up in memory."""
 
 
-class Waiting(NamedTuple):
+class Waiting(Struct, frozen=True):
     """Somebody who waits for an answer."""
 
     answer: asyncio.Future[BusReply]
@@ -65,7 +65,8 @@ class Requests:
         waiting[number] = Waiting(answer, subject, timeout_seconds)
         moment = self._deadlines.add(number, timeout_seconds)
         try:
-            await connection.publish(subject, body, headers, f"{self._inbox}{number}")
+            if (sending := connection.send(subject, body, headers, f"{self._inbox}{number}")) is not None:
+                await sending
             return await answer
         except NatsError as error:
             raise mesh_error(subject, error) from error

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from msgspec import Struct
 from nats.errors import Error as NatsError
 
 from actors.mesh.adapters.nats.connection import Connection
@@ -14,26 +15,24 @@ INBOX = "_INBOX"
 publish, with our permissions, where the sender may not."""
 
 
-class Responder:
+class Responder(Struct):
     """The answer to one message."""
 
-    __slots__ = ("_connection", "_notices", "_reply")
-
-    def __init__(self, connection: Connection, reply: str, notices: Notices) -> None:
-        self._connection = connection
-        self._reply = reply
-        self._notices = notices
+    connection: Connection
+    reply: str
+    notices: Notices
 
     async def __call__(self, body: bytes, headers: Mapping[str, str]) -> None:
         """Publish the answer. One that cannot be sent is lost, as on any wire: who asked finds out by its time-out."""
-        reply = self._reply
+        reply = self.reply
         if not reply:
             return
         if not reply.startswith(INBOX):
-            self._notices.tell("reply_subject_refused", reply)
+            self.notices.tell("reply_subject_refused", reply)
             return
-        self._reply = ""
+        self.reply = ""
         try:
-            await self._connection.publish(reply, body, headers)
+            if (sending := self.connection.send(reply, body, headers)) is not None:
+                await sending
         except NatsError as error:
-            self._notices.tell("answer_lost", error)
+            self.notices.tell("answer_lost", error)
