@@ -10,13 +10,13 @@ import os
 import time
 from collections.abc import Callable, Mapping
 from types import TracebackType
-from typing import Final, Literal, Self
+from typing import Final, Literal
 
 import msgspec
 
+from actors.mesh._quiet_spans import NOTHING, Span, Unchanged
 from actors.mesh._spans import AttributeValue, FinishedSpan, SpanKind, SpanList, SpanSink, span_tree
 from actors.mesh._trace_context import (
-    NOWHERE,
     TraceContext,
     current,
     enter,
@@ -63,53 +63,6 @@ class TelemetrySettings(msgspec.Struct, frozen=True, kw_only=True):
     endpoint: str | None = None
     mode: Literal["lean", "sdk", "off"] = "lean"
     ratio: float = 1.0
-
-
-class Span:
-    """Work under way, entered by `with`; this very class is the unsampled one."""
-
-    __slots__ = ("_former", "context")
-
-    def __init__(self, context: TraceContext) -> None:
-        self.context = context
-        self._former: TraceContext | None = None
-
-    def set(self, key: str, value: AttributeValue) -> None:
-        """Add an attribute."""
-
-    def fail(self, description: str) -> None:
-        """Mark the work as failed; an exception that leaves the block does so too, a refusal does not."""
-
-    def __enter__(self) -> Self:
-        self._former = current()
-        if self.context is not NOWHERE:
-            enter(self.context)
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
-    ) -> None:
-        enter(self._former)
-
-
-class _Unchanged(Span):
-    """An unsampled one within another of the same context: there is nothing to enter and nothing to put back."""
-
-    __slots__ = ()
-
-    def __init__(self, context: TraceContext) -> None:
-        self.context = context
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
-    ) -> None:
-        pass
-
-
-_NOTHING = _Unchanged(NOWHERE)
 
 
 class _RecordedSpan(Span):
@@ -232,9 +185,9 @@ class Telemetry:
         if parent is INHERIT:
             parent = current()
             if parent is None and not roots:
-                return _NOTHING
+                return NOTHING
             if parent is not None and not (parent.sampled and self._records):
-                return _Unchanged(parent)
+                return Unchanged(parent)
         if parent is None:
             context = self._root()
             parent_id = None
