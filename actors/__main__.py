@@ -7,8 +7,8 @@ import gc
 import os
 import signal
 import sys
-from collections.abc import AsyncIterator, Callable, Coroutine, Mapping
-from contextlib import AsyncExitStack, asynccontextmanager
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterator, Mapping
+from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from functools import partial
 from importlib import resources
 from pathlib import Path
@@ -43,6 +43,7 @@ from actors.mesh.adapters.postgres.store import open_postgres
 from actors.mesh.adapters.postgres.views import open_postgres_views
 from actors.mesh.adapters.world import SystemClock, SystemIds
 from actors.payments.provider import CardProcessor, HttpCardProcessor
+from actors.users.provider import Cost, Credentials, Hasher, PooledPasswords, Tokens
 from schemas.principal import Principal
 
 ACTORS: dict[str, Actor] = {actor.name: actor for actor in (users.actor, orders.actor, inventory.actor, payments.actor)}
@@ -158,17 +159,47 @@ async def views_of(blueprint: Blueprint, settings: PoolSettings) -> AsyncIterato
 
 @asynccontextmanager
 async def outside_of(blueprint: Blueprint, settings: PoolSettings) -> AsyncIterator[Mapping[type[Any], Any]]:
-    """Open the clients of the outside services a domain performs with."""
-    if not blueprint.actor.performances:
-        yield {}
-        return
+    """Open what a domain performs with, and what its decisions consult."""
+    match blueprint.name:
+        case "payments":
+            async with cards_of(settings) as cards:
+                yield {CardProcessor: cards}
+        case "users":
+            with credentials_of(settings) as credentials:
+                yield {Credentials: credentials}
+        case _:
+            yield {}
+
+
+@asynccontextmanager
+async def cards_of(settings: PoolSettings) -> AsyncIterator[HttpCardProcessor]:
+    """Open the card processor's client."""
     if settings.cards_url is None:
-        raise SettingsError((f"MESH_CARDS_URL is missing: {blueprint.name} works with a card processor",))
+        raise SettingsError(("MESH_CARDS_URL is missing: payments works with a card processor",))
     cards = HttpCardProcessor(settings.cards_url, CARDS_SECONDS)
     try:
-        yield {CardProcessor: cards}
+        yield cards
     finally:
         await cards.aclose()
+
+
+@contextmanager
+def credentials_of(settings: PoolSettings) -> Iterator[Credentials]:
+    """Open the threads that hash passwords, and the keys that sign access tokens."""
+    if settings.access_signing_key is None or settings.access_key_id is None:
+        named = {"MESH_ACCESS_SIGNING_KEY": settings.access_signing_key, "MESH_ACCESS_KEY_ID": settings.access_key_id}
+        missing = " and ".join(name for name, value in named.items() if value is None)
+        raise SettingsError((f"{missing} missing: users signs access tokens",))
+    tokens = Tokens(
+        signing_key=settings.access_signing_key.reveal(),
+        key_id=settings.access_key_id,
+        hmac_key=settings.hmac_key.reveal(),
+    )
+    passwords = PooledPasswords(Hasher(Cost()), threads=os.cpu_count() or 1)
+    try:
+        yield Credentials(passwords, tokens)
+    finally:
+        passwords.close()
 
 
 async def run_provision(settings: ProvisionSettings) -> int:

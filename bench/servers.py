@@ -27,9 +27,11 @@ from typing import Any, NamedTuple
 
 from actors.mesh._principals import Signer
 from actors.mesh._telemetry import Telemetry
+from actors.mesh.adapters.memory.bus import MemoryBus
 from actors.mesh.adapters.world import SystemClock, SystemIds
 from gateway.app import create_app
 from gateway.auth import DevelopmentTokens
+from gateway.live.broadcast import Broadcast
 from gateway.server import server_of
 from schemas.envelope import Envelope
 from schemas.message import Event, Message
@@ -81,6 +83,7 @@ def app() -> Any:
         clock=clock,
         ids=SystemIds(),
         telemetry=Telemetry("gateway", ratio=0.0),
+        live=Broadcast(MemoryBus(clock), clock=clock, ids=SystemIds()),
     )
 
 

@@ -8,27 +8,40 @@ from collections.abc import Iterator, Sequence
 from cli.check_facts import Domain, Fact, Facts, names
 from cli.check_value import lines_of
 
-ENDS = ("order_paid", "order_cancelled")
-REFUND_NAMES = ("refund_submitted", "payment_refunded")
-MANY = frozenset({"price_changed", "stock_received", "stock_held", "stock_freed", "stock_taken", "low_stock_reached"})
+ENDS = {
+    "order_paid": ["order_paid"],
+    "order_cancelled": ["order_cancelled"],
+    "order_refunded": ["order_paid", "order_refund_requested", "order_refunded"],
+}
+"""By the last event of an order: what must have happened, in this order and once, of all that leads to an end."""
+ENDING = frozenset(name for names_of_end in ENDS.values() for name in names_of_end)
+REFUND_NAMES = ("refund_submitted", "refund_declined", "payment_refunded")
+MANY = frozenset({
+    "price_changed", "stock_received", "stock_held", "stock_freed", "stock_taken", "stock_returned",
+    "low_stock_reached",
+})  # fmt: skip
 """Events that may come to one entity more than once; all others are the outcome of a command that is done once."""
+AGAIN = {f"{kind}_declined": f"{kind}_submitted" for kind in ("capture", "void", "refund")}
+AGAIN |= {submitted: declined for declined, submitted in AGAIN.items()}
+"""What may happen again once the other has: what the card processor declined may be asked for, and declined, again."""
 SHOWN_CHARACTERS_MAX = 300
 
 
 def ends(facts: Facts) -> Iterator[str]:
-    """I3: every order is paid or cancelled, once; paid orders took their stock once, cancelled ones hold none."""
+    """I3: every order is paid, cancelled or refunded, once; what it took is away where it is paid, and there if not."""
     for order_id, events in facts.orders.items():
         what = names(events)
-        over = [name for name in what if name in ENDS]
-        if len(over) != 1 or what[-1] not in ENDS:
+        if [name for name in what if name in ENDING] != ENDS.get(what[-1]):
             yield f"order {order_id} has no single end: {', '.join(what)}"
             continue
         kept = facts.reservations.get(order_id, ())
-        committed = names(kept).count("stock_committed")
-        if over == ["order_paid"] and (committed != 1 or lines_of(kept) != ordered(events)):
-            yield f"order {order_id} is paid, and its stock was taken {committed} times: {lines_of(kept)}"
-        if over == ["order_cancelled"] and (committed or names(kept)[-1:] == ["stock_reserved"]):
-            yield f"order {order_id} is cancelled, and its reservation ended with {names(kept)[-1]}"
+        committed, returned = (names(kept).count(name) for name in ("stock_committed", "reservation_returned"))
+        if what[-1] != "order_cancelled" and (committed != 1 or lines_of(kept) != ordered(events)):
+            yield f"order {order_id} was paid, and its stock was taken {committed} times: {lines_of(kept)}"
+        if what[-1] != "order_paid" and (committed != returned or names(kept)[-1:] == ["stock_reserved"]):
+            yield f"order {order_id} ended with {what[-1]}, and its reservation with {names(kept)[-1:]}"
+        if what[-1] == "order_paid" and returned:
+            yield f"order {order_id} is paid, and its stock was put back {returned} times"
     for reservation_id in facts.reservations.keys() - facts.orders.keys():
         yield f"reservation {reservation_id} belongs to no order"
 
@@ -73,9 +86,8 @@ def once(facts: Facts) -> Iterator[str]:
                 moments.setdefault(fact.command_id, set()).add(fact.at_ms)
                 if fact.command_id not in domain.commands:
                     yield f"{domain.name}: {key}@{fact.version} comes from no command ({fact.command_id})"
-            for name, times in Counter(effect_of(fact) for fact in events if fact.name not in MANY).items():
-                if times > 1:
-                    yield f"{domain.name}: {' '.join(name)} happened {times} times to {key}"
+            for effect in repeated(events):
+                yield f"{domain.name}: {' '.join(effect)} happened to {key} a second time"
         for command_id, when in moments.items():
             if len(when) > 1:
                 yield f"{domain.name}: command {command_id} wrote at {len(when)} moments"
@@ -83,6 +95,19 @@ def once(facts: Facts) -> Iterator[str]:
     for (kind, payment_id, refund_id), times in done.items():
         if times > 1:
             yield f"the card processor did the {kind} {refund_id} of payment {payment_id} {times} times"
+
+
+def repeated(events: Sequence[Fact]) -> Iterator[tuple[str, ...]]:
+    """Return what may happen once and happened again."""
+    done = set[tuple[str, ...]]()
+    for fact in events:
+        if fact.name in MANY:
+            continue
+        name, *which = effect = effect_of(fact)
+        if effect in done:
+            yield effect
+        done.add(effect)
+        done.discard((AGAIN.get(name, ""), *which))
 
 
 def effect_of(fact: Fact) -> tuple[str, ...]:
@@ -122,15 +147,17 @@ def quiet(facts: Facts) -> Iterator[str]:
     for domain in facts.domains.values():
         yield from (f"{domain.name}: {event_id} waits to be published" for event_id in domain.unpublished)
         for saga, key, status in domain.sagas:
-            if status not in ("done", "undone"):
+            if status in ("running", "undoing"):
                 yield f"{domain.name}: saga {saga} of {key} is {status}"
         yield from (f"{domain.name}: effect {effect} is not finished" for effect in domain.open_effects)
         yield from (f"{domain.name}: timer {timer} is overdue" for timer in domain.overdue_timers)
         for consumer, count in domain.pending.items():
             if count:
                 yield f"{domain.name}: consumer {consumer} has {count} messages before it"
-    told = {(key, status) for _, key, status in facts.domains["orders"].sagas}
+    told = set(facts.domains["orders"].sagas)
     for order_id in facts.orders:
         end = "done" if facts.is_(order_id, "order_paid") else "undone"
-        if (order_id, end) not in told:
+        if ("order_fulfilment", order_id, end) not in told:
             yield f"orders: the saga of order {order_id} is not {end}"
+        if facts.is_(order_id, "order_refund_requested") and ("order_refund", order_id, "done") not in told:
+            yield f"orders: the refund of order {order_id} is not done"

@@ -10,11 +10,13 @@ import msgspec
 from cli.check_facts import CardOperation, Fact, Facts, Posting, names
 from schemas.inventory import Availability, ItemView
 
-MOVES = {"stock_held": "held", "stock_freed": "freed", "stock_taken": "taken"}
+MOVES = {"stock_held": "held", "stock_freed": "freed", "stock_taken": "taken", "stock_returned": "returned"}
+ON_HAND = {"stock_received": 1, "stock_taken": -1, "stock_returned": 1}
+RESERVED = {"stock_held": 1, "stock_freed": -1, "stock_taken": -1}
 
 
 def stock(facts: Facts) -> Iterator[str]:
-    """I1: received = on hand + taken, reserved = what live reservations hold, nothing below zero, views agree."""
+    """I1: received = on hand + taken - returned, reserved = what live reservations hold, none negative, views agree."""
     moved: dict[str, Counter[tuple[str, str]]] = {}
     live: Counter[str] = Counter()
     for sku, events in facts.items.items():
@@ -41,9 +43,9 @@ def lines_of(events: Sequence[Fact]) -> dict[str, int]:
 def reservation(reservation_id: str, events: Sequence[Fact], moved: Counter[tuple[str, str]]) -> Iterator[str]:
     """What a reservation says and what its items say are the same."""
     what, lines = names(events), lines_of(events)
-    live, taken = what[-1:] == ["stock_reserved"], "stock_committed" in what
-    if what.count("stock_reserved") > 1 or what.count("stock_committed") > 1:
-        yield f"reservation {reservation_id} was made or taken twice: {', '.join(what)}"
+    live, taken, returned = what[-1:] == ["stock_reserved"], "stock_committed" in what, "reservation_returned" in what
+    if any(what.count(name) > 1 for name in ("stock_reserved", "stock_committed", "reservation_returned")):
+        yield f"reservation {reservation_id} was made, taken or returned twice: {', '.join(what)}"
     tombstone = what[:1] == ["stock_released"] and not events[0].body["lines"]
     if what[:1] != ["stock_reserved"] and not tombstone:
         yield f"reservation {reservation_id} was never made: {', '.join(what) or 'it has no events'}"
@@ -52,16 +54,17 @@ def reservation(reservation_id: str, events: Sequence[Fact], moved: Counter[tupl
         holds = moved["held", sku] - moved["freed", sku] - moved["taken", sku]
         if holds != (quantity if live else 0):
             yield f"reservation {reservation_id} holds {holds} of {sku}, not {quantity if live else 0}"
-        if moved["taken", sku] != (quantity if taken else 0):
-            yield f"reservation {reservation_id} took {moved['taken', sku]} of {sku}, not {quantity if taken else 0}"
+        for move, happened in (("taken", taken), ("returned", returned)):
+            if moved[move, sku] != (due := quantity if happened else 0):
+                yield f"reservation {reservation_id}: {moved[move, sku]} of {sku} were {move}, not {due}"
 
 
 def item(facts: Facts, sku: str, events: Sequence[Fact], live: int) -> Iterator[str]:
     on_hand = reserved = 0
     for fact in events:
         quantity = fact.body.get("quantity", 0)
-        on_hand += quantity if fact.name == "stock_received" else -quantity if fact.name == "stock_taken" else 0
-        reserved += quantity if fact.name == "stock_held" else -quantity if fact.name in MOVES else 0
+        on_hand += ON_HAND.get(fact.name, 0) * quantity
+        reserved += RESERVED.get(fact.name, 0) * quantity
         if min(on_hand, reserved, on_hand - reserved) < 0:
             yield f"{fact.key}@{fact.version}: {on_hand} on hand and {reserved} reserved cannot be"
             break
@@ -98,6 +101,7 @@ def money(facts: Facts) -> Iterator[str]:
 
 def order_money(facts: Facts, order_id: str, captured: Sequence[CardOperation]) -> Iterator[str]:
     taken = [(operation.amount_minor, operation.currency) for operation in captured]
+    given_back = sum(operation.amount_minor or 0 for operation in facts.approved("refund").get(order_id, ()))
     if not facts.is_(order_id, "order_paid"):
         if taken:
             yield f"order {order_id} is not paid, yet the card processor captured {taken}"
@@ -106,6 +110,9 @@ def order_money(facts: Facts, order_id: str, captured: Sequence[CardOperation]) 
     due = [(total["amount_minor"], total["currency"])] if total else []
     if taken != due:
         yield f"order {order_id} costs {due}, and the card processor captured {taken}"
+    kept = sum(amount_minor or 0 for amount_minor, _ in taken) - given_back
+    if kept < 0 or (kept and facts.is_(order_id, "order_refunded")):
+        yield f"order {order_id} cost {due}, and the card processor gave {given_back} back"
 
 
 def ledger_zero(ledger: Sequence[Posting]) -> Iterator[str]:

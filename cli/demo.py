@@ -16,7 +16,7 @@ from rich.console import Console
 
 from cli.demo_pictures import show
 from cli.panel import Panel
-from cli.seed import STOCK, register_customers, stock_catalogue
+from cli.seed import STOCK, add_accounts, stock_catalogue
 from cli.shop import LOOK_EVERY_SECONDS, Problem, Shop, shop_at
 from cli.trace import TraceProblem, fetch
 from cli.waterfall import TraceSpan
@@ -82,7 +82,7 @@ async def demo(console: Console, *, quiet: bool) -> Report:
             await platform.start()
             ready_seconds = round(time.monotonic() - started, 2)
         try:
-            await register_customers(platform.environment)
+            await add_accounts(platform.environment, platform.endpoints.accounts.values())
             async with shop_at(platform.endpoints.gateway) as http:
                 shops = {name: Shop(http, token) for name, token in platform.endpoints.tokens.items()}
                 return await driven(console, platform.endpoints, shops, ready_seconds, quiet=quiet)

@@ -16,7 +16,7 @@ from schemas.payments import Balances, OrderLedger
 
 TIMEOUT_SECONDS = 15.0
 CONNECTIONS_MAX = 16
-RESTING = frozenset({"paid", "cancelled"})
+RESTING = frozenset({"paid", "cancelled", "refunded"})
 """What an order's story ends with, as far as this platform tells it."""
 LOOK_EVERY_SECONDS = 0.05
 
@@ -105,7 +105,7 @@ class Shop:
         return (await self.get(f"/v1/items/{sku}/availability", Availability)).available
 
     async def at_rest(self, order_id: str, timeout_seconds: float = 30.0) -> OrderView:
-        """Wait until the order is paid or cancelled; return it as it is, at rest or not, when the time is over."""
+        """Wait until the order has come to rest; return it as it is, at rest or not, when the time is over."""
         loop = asyncio.get_running_loop()
         end = loop.time() + timeout_seconds
         while True:

@@ -23,6 +23,8 @@ from gateway.endpoint import Doors, endpoint
 from gateway.errors import answer_of, problem_of
 from gateway.health import Readiness, health_handlers
 from gateway.limits import Bounds, Limits, asked_of
+from gateway.live.broadcast import Broadcast
+from gateway.live.serving import LiveEndpoint
 from gateway.mesh import MeshClient
 from gateway.openapi import document
 from gateway.routes import ROUTES, Route
@@ -40,6 +42,7 @@ def create_app(
     clock: Clock,
     ids: Ids,
     telemetry: Telemetry,
+    live: Broadcast,
     bounds: Bounds = BOUNDS,
     routes: Sequence[Route] = ROUTES,
 ) -> Litestar:
@@ -54,7 +57,7 @@ def create_app(
 
     app = Litestar(
         route_handlers=[
-            endpoint(routes, doors),
+            endpoint(routes, doors, [LiveEndpoint(live, doors)]),
             *health_handlers(Readiness(mesh, domains, clock)),
             *schema_handlers(routes),
         ],

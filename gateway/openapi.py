@@ -12,8 +12,10 @@ from typing import Any, get_args
 import msgspec
 
 from gateway.errors import PROBLEM_TYPE, ProblemDocument
+from gateway.live.describing import live_operation
+from gateway.live.topics import TOPICS
 from gateway.reading import Reader
-from gateway.routes import Route
+from gateway.routes import LIVE_PATH, Route
 from schemas.message import Accepted, Command, domain_of, reply_type
 
 VERSION = "3.1.0"
@@ -41,6 +43,7 @@ PROBLEMS = {
     "401": "Nobody known is asking.",
     "403": "The roles do not allow it.",
     "404": "There is no such thing, or it is somebody else's.",
+    "429": "Too many at once, or too often: try again after `Retry-After` seconds.",
     "503": "It was not executed: try again after `Retry-After` seconds.",
     "504": "No answer in time: repeat it with the same Idempotency-Key.",
 }
@@ -50,6 +53,7 @@ COMMAND_PROBLEMS = {
     "415": "The body is no JSON.",
     "422": "The Idempotency-Key was used for another body.",
 }
+LIVE_PROBLEMS = ("400", "401", "403", "429", "503")
 
 
 def document(routes: Sequence[Route], version: str) -> dict[str, Any]:
@@ -62,12 +66,13 @@ def document(routes: Sequence[Route], version: str) -> dict[str, Any]:
     paths: dict[str, dict[str, Any]] = {}
     for route, reader in zip(routes, readers, strict=True):
         paths.setdefault(route.path, {})[route.method.lower()] = operation(route, reader)
+    paths[LIVE_PATH] = {"get": live_operation(TOPICS, LIVE_PROBLEMS)}
     return {
         "openapi": VERSION,
         "info": {"title": "Actor Mesh", "version": version},
         "servers": [{"url": "/"}],
         "security": [{"bearer": []}],
-        "tags": [{"name": name} for name in sorted({domain_of(route.message) for route in routes})],
+        "tags": [{"name": name} for name in sorted({"live", *(domain_of(route.message) for route in routes)})],
         "paths": paths,
         "components": {
             "headers": HEADERS,

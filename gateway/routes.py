@@ -10,6 +10,9 @@ from actors.mesh import Refused
 from schemas import inventory, orders, payments, users
 from schemas.message import Event, Message
 
+LIVE_PATH = "/v1/live"
+"""The one operation that is no row here: its answer is a stream of events (`gateway/live`)."""
+
 DEADLINE_SECONDS = 5.0
 """What a client is kept waiting for a pool: beyond that people press the button again."""
 
@@ -95,6 +98,6 @@ ROUTES: tuple[Route, ...] = (
     Route("POST", "/v1/items/{sku}/receipts", inventory.ReceiveStock),
     Route("GET", "/v1/payments/{payment_id}", payments.GetPayment),
     Route("GET", "/v1/ledger/balances", payments.GetBalances),
-    Route("GET", "/v1/customers/{customer_id}", users.GetCustomer),
-    Route("POST", "/v1/customers/{customer_id}/deactivate", users.DeactivateCustomer),
+    Route("GET", "/v1/users/{user_id}", users.GetUser),
+    Route("POST", "/v1/users/{user_id}/deactivate", users.DeactivateUser),
 )

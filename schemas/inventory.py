@@ -1,4 +1,4 @@
-"""Inventory: items with a price, and stock that can be received, reserved, released and taken."""
+"""Inventory: items with a price, and stock that can be received, reserved, released, taken and returned."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from msgspec import Meta
 from schemas.message import Command, Event, Query
 from schemas.values import Cursor, Line, Lines, Money, PageSize, Quantity, ReservationId, Sku, Text, Version
 
-ReservationStatus = Literal["held", "committed", "released", "expired"]
+ReservationStatus = Literal["held", "committed", "returned", "released", "expired"]
 ReleaseReason = Literal["released", "expired"]
 Threshold = Annotated[int, Meta(ge=0, le=1_000_000)]
 
@@ -52,7 +52,13 @@ class ReleaseStock(Command, frozen=True, kw_only=True):
 
 
 class CommitStock(Command, frozen=True, kw_only=True):
-    """Take what a reservation holds out of stock for good."""
+    """Take what a reservation holds out of stock; from here it does not expire."""
+
+    reservation_id: ReservationId
+
+
+class ReturnStock(Command, frozen=True, kw_only=True):
+    """Put back what a reservation has taken; one that comes before its commit refuses it for ever."""
 
     reservation_id: ReservationId
 
@@ -97,7 +103,15 @@ class StockFreed(Event, frozen=True, kw_only=True):
 
 
 class StockTaken(Event, frozen=True, kw_only=True):
-    """What was held has left the stock for good."""
+    """What was held has left the stock."""
+
+    sku: Sku
+    reservation_id: ReservationId
+    quantity: int
+
+
+class StockReturned(Event, frozen=True, kw_only=True):
+    """What was taken is back in the stock."""
 
     sku: Sku
     reservation_id: ReservationId
@@ -123,6 +137,13 @@ class StockReleased(Event, frozen=True, kw_only=True):
 
 
 class StockCommitted(Event, frozen=True, kw_only=True):
+    reservation_id: ReservationId
+    lines: tuple[Line, ...]
+
+
+class ReservationReturned(Event, frozen=True, kw_only=True):
+    """The reservation is over: all that it had taken is back."""
+
     reservation_id: ReservationId
     lines: tuple[Line, ...]
 

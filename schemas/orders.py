@@ -7,9 +7,11 @@ from typing import Annotated, Literal
 import msgspec
 
 from schemas.message import Command, Event, Owner, Personal, Query
-from schemas.values import Cursor, CustomerId, Lines, Money, OrderId, PageSize, PricedLine, Text, Version
+from schemas.values import Cursor, CustomerId, Lines, Money, OrderId, PageSize, PricedLine, RefundId, Text, Version
 
-OrderStatus = Literal["placed", "reserved", "confirmed", "paid", "cancelling", "cancelled"]
+OrderStatus = Literal[
+    "placed", "reserved", "confirmed", "recalled", "paid", "refunding", "refunded", "cancelling", "cancelled"
+]
 
 
 class PlaceOrder(Command, frozen=True, kw_only=True):
@@ -23,7 +25,7 @@ class PlaceOrder(Command, frozen=True, kw_only=True):
 
 
 class RequestCancel(Command, frozen=True, kw_only=True):
-    """Ask for an order to be cancelled before it is confirmed."""
+    """Ask for an order to be cancelled; one that is confirmed is paid first, then refunded, its stock put back."""
 
     order_id: OrderId
     customer_id: Annotated[CustomerId, Owner()]
@@ -37,13 +39,19 @@ class MarkOrderReserved(Command, frozen=True, kw_only=True):
 
 
 class ConfirmOrder(Command, frozen=True, kw_only=True):
-    """Promise the order to the customer: from here it only goes forward."""
+    """Promise the order to the customer: from here it is no longer cancelled, only refunded."""
 
     order_id: OrderId
 
 
 class MarkOrderPaid(Command, frozen=True, kw_only=True):
     """Note that the order's money has been captured."""
+
+    order_id: OrderId
+
+
+class MarkOrderRefunded(Command, frozen=True, kw_only=True):
+    """Note that the order's money has been given back, and its stock put back."""
 
     order_id: OrderId
 
@@ -71,10 +79,36 @@ class OrderReserved(Event, frozen=True, kw_only=True):
 
 class OrderConfirmed(Event, frozen=True, kw_only=True):
     order_id: OrderId
+    customer_id: CustomerId
+    total: Money
+
+
+class OrderRecalled(Event, frozen=True, kw_only=True):
+    """The customer wants a confirmed order cancelled, whose payment is under way: it is refunded as soon as paid."""
+
+    order_id: OrderId
+    reason: str
 
 
 class OrderPaid(Event, frozen=True, kw_only=True):
     order_id: OrderId
+    customer_id: CustomerId
+
+
+class OrderRefundRequested(Event, frozen=True, kw_only=True):
+    """All of the order's money is to be given back, as one refund, and all of its stock put back."""
+
+    order_id: OrderId
+    refund_id: RefundId
+    customer_id: CustomerId
+    total: Money
+    reason: str
+
+
+class OrderRefunded(Event, frozen=True, kw_only=True):
+    order_id: OrderId
+    customer_id: CustomerId
+    total: Money
 
 
 class OrderCancelRequested(Event, frozen=True, kw_only=True):
@@ -84,6 +118,7 @@ class OrderCancelRequested(Event, frozen=True, kw_only=True):
 
 class OrderCancelled(Event, frozen=True, kw_only=True):
     order_id: OrderId
+    customer_id: CustomerId
     reason_code: str
     detail: str
 

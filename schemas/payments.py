@@ -14,9 +14,11 @@ PaymentStatus = Literal[
     "authorised",
     "declined",
     "capturing",
+    "capture_declined",
     "captured",
     "void_wanted",
     "voiding",
+    "void_declined",
     "voided",
     "refunding",
     "refunded",
@@ -49,11 +51,11 @@ class VoidPayment(Command, frozen=True, kw_only=True):
 
 
 class RefundPayment(Command, frozen=True, kw_only=True):
-    """Give captured money back."""
+    """Give captured money back: an amount, or all that is left where none is named. A declined one may be repeated."""
 
     payment_id: PaymentId
     refund_id: RefundId
-    amount: Money
+    amount: Money | None = None
 
 
 class RecordAuthorisation(Command, frozen=True, kw_only=True):
@@ -69,14 +71,18 @@ class RecordCapture(Command, frozen=True, kw_only=True):
     """What the card processor said to a capture."""
 
     payment_id: PaymentId
-    provider_reference: str
+    approved: bool
+    provider_reference: str = ""
+    decline_code: str = ""
 
 
 class RecordVoid(Command, frozen=True, kw_only=True):
     """What the card processor said to a void."""
 
     payment_id: PaymentId
-    provider_reference: str
+    approved: bool
+    provider_reference: str = ""
+    decline_code: str = ""
 
 
 class RecordRefund(Command, frozen=True, kw_only=True):
@@ -84,7 +90,9 @@ class RecordRefund(Command, frozen=True, kw_only=True):
 
     payment_id: PaymentId
     refund_id: RefundId
-    provider_reference: str
+    approved: bool
+    provider_reference: str = ""
+    decline_code: str = ""
 
 
 class PaymentSubmitted(Event, frozen=True, kw_only=True):
@@ -117,6 +125,14 @@ class CaptureSubmitted(Event, frozen=True, kw_only=True):
     amount: Money
 
 
+class CaptureDeclined(Event, frozen=True, kw_only=True):
+    """The card processor will not take money that it had held; it can be asked again."""
+
+    payment_id: PaymentId
+    order_id: OrderId
+    decline_code: str
+
+
 class PaymentCaptured(Event, frozen=True, kw_only=True):
     payment_id: PaymentId
     order_id: OrderId
@@ -138,6 +154,14 @@ class VoidSubmitted(Event, frozen=True, kw_only=True):
     order_id: OrderId
 
 
+class VoidDeclined(Event, frozen=True, kw_only=True):
+    """The card processor will not let the money go; it can be asked again."""
+
+    payment_id: PaymentId
+    order_id: OrderId
+    decline_code: str
+
+
 class PaymentVoided(Event, frozen=True, kw_only=True):
     payment_id: PaymentId
     order_id: OrderId
@@ -152,6 +176,16 @@ class RefundSubmitted(Event, frozen=True, kw_only=True):
     amount: Money
 
 
+class RefundDeclined(Event, frozen=True, kw_only=True):
+    """The card processor will not give the money back; it can be asked again, under the same or another id."""
+
+    payment_id: PaymentId
+    order_id: OrderId
+    refund_id: RefundId
+    amount: Money
+    decline_code: str
+
+
 class PaymentRefunded(Event, frozen=True, kw_only=True):
     payment_id: PaymentId
     order_id: OrderId
@@ -161,7 +195,7 @@ class PaymentRefunded(Event, frozen=True, kw_only=True):
 
 
 class PaymentView(msgspec.Struct, frozen=True, kw_only=True):
-    """Customer and amount are absent where a void came before the authorisation: then there is no more to know."""
+    """Customer and amount are absent where a void came first; `decline_code` is the last no, until there is a yes."""
 
     payment_id: PaymentId
     order_id: OrderId

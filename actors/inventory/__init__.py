@@ -17,6 +17,7 @@ from schemas.inventory import (
     ReceiveStock,
     ReleaseStock,
     ReserveStock,
+    ReturnStock,
     StockReserved,
 )
 
@@ -47,6 +48,12 @@ actor = Actor(
                 ),
                 decides(
                     CommitStock, reservations.commit, keys=reservations.key_alone, more_keys=reservations.keys_held
+                ),
+                decides(
+                    ReturnStock,
+                    reservations.put_back,
+                    keys=reservations.key_alone,
+                    more_keys=reservations.keys_held,
                 ),
                 decides(
                     ExpireReservation,

@@ -22,10 +22,11 @@ from schemas.inventory import (
     StockFreed,
     StockHeld,
     StockReceived,
+    StockReturned,
     StockTaken,
 )
 
-Movement: TypeAlias = StockReceived | StockHeld | StockFreed | StockTaken
+Movement: TypeAlias = StockReceived | StockHeld | StockFreed | StockTaken | StockReturned
 
 
 def item_view(view: ItemView | None, event: ItemAdded | PriceChanged | Movement, happened: Happened) -> ItemView:
@@ -35,7 +36,7 @@ def item_view(view: ItemView | None, event: ItemAdded | PriceChanged | Movement,
     match event:
         case PriceChanged():
             return replace(view, price=event.price)
-        case StockReceived():
+        case StockReceived() | StockReturned():
             return replace(view, on_hand=view.on_hand + event.quantity)
         case StockHeld():
             return replace(view, reserved=view.reserved + event.quantity)
@@ -50,7 +51,7 @@ def availability(view: Availability | None, event: ItemAdded | Movement, happene
         return Availability(sku=event.sku, available=0)
     assert view is not None, "an item is added before anything else happens to it"
     match event:
-        case StockReceived() | StockFreed():
+        case StockReceived() | StockFreed() | StockReturned():
             return replace(view, available=view.available + event.quantity)
         case StockHeld():
             return replace(view, available=view.available - event.quantity)

@@ -111,6 +111,13 @@ class Consulting(Protocol):
         """Return another aggregate of this domain as it is now; nothing keeps it so."""
         ...
 
+    async def held(self, state: type[S], entity_id: str) -> S | None:
+        """Return another aggregate that stays so until the command is written, and may get events of it.
+
+        The first time it is asked for, the consultation ends there and begins anew with that key held.
+        """
+        ...
+
     async def claimed(self, scope: str, value: str) -> str | None:
         """Return the id of the entity that holds a unique value."""
         ...

@@ -6,11 +6,14 @@ import asyncio
 from collections.abc import Callable, Coroutine, Mapping
 from typing import Any, NamedTuple
 
+import msgspec
+
 from actors.mesh._blueprint import Blueprint, consumers, shapes
 from actors.mesh._chaos import NO_CHAOS, Chaos
 from actors.mesh._client import Client
 from actors.mesh._commit import Deciding
 from actors.mesh._dead_letters import DeadLetters
+from actors.mesh._discovery import Discovery, Outlook, tallies_of
 from actors.mesh._follow import Following, Inbound, follow_each
 from actors.mesh._log import get_logger
 from actors.mesh._mailbox import Mailboxes
@@ -23,6 +26,7 @@ from actors.mesh._read import Views
 from actors.mesh._relay import Relay
 from actors.mesh._saga_runner import SagaRunner
 from actors.mesh._serve import OVERLOADED, Serving, Verifies, say, serve
+from actors.mesh._service_api import PoolState
 from actors.mesh._states import StateCache
 from actors.mesh._telemetry import Telemetry
 from actors.mesh._timers import Timers
@@ -61,11 +65,11 @@ class Pool:
         self._blueprint, self._world, self._relay = blueprint, world, relay
         views = Views(blueprint, world.store.journal, world.views, world.privacy)
         letters = DeadLetters(world.store.dead_letters, world.privacy, world.clock)
-        self._views = views
+        self._views, self._tallies = views, tallies_of(blueprint)
         self._following = Following(world.bus, world.telemetry, letters)
         self._serving = Serving(
             deciding=self._deciding(), views=views, verifier=world.verifier, telemetry=world.telemetry,
-            on_bug=self._parked(letters),
+            on_bug=self._parked(letters), tallies=self._tallies,
         )  # fmt: skip
         shared = (world.client, world.privacy, world.clock)
         self._reactions = Reactions(blueprint, world.client, world.privacy)
@@ -74,6 +78,8 @@ class Pool:
         self._performer = Performer(
             blueprint, world.store.effects, world.outside, *shared, world.telemetry, world.chaos
         )
+        self._outlook = Outlook(blueprint, world.store, world.clock)
+        self._discovery = Discovery(blueprint, world.bus, world.clock, world.ids, self._tallies, self.state)
         self._subscriptions: list[Subscription] = []
         self._readers: list[Subscription] = []
         self._beside: list[asyncio.Task[None]] = []
@@ -106,6 +112,7 @@ class Pool:
         for kind in ("command", "query"):
             self._subscriptions.append(await bus.serve(f"{name}.{kind}.>", name, self._take))
         self._subscriptions.append(await bus.serve(f"{name}.ready", name, self._answer_ready))
+        await self._discovery.start()
         self.started = True
         log.info("pool ready", domain=name)
 
@@ -143,6 +150,7 @@ class Pool:
     def _take(self, received: Received) -> None:
         """Take one message up, or say at once that there is no room."""
         if len(self._in_flight) >= IN_FLIGHT_MAX:
+            self._tallies.count(received.subject, OVERLOADED.body, OVERLOADED.headers, 0)
             self._run(say(received, OVERLOADED), self._answering)
         else:
             self._run(serve(self._serving, received), self._in_flight)
@@ -167,6 +175,18 @@ class Pool:
         problems = await self.problems()
         await received.respond("; ".join(problems).encode() or b"ok", {})
 
+    async def state(self) -> PoolState:
+        """Return how this pool stands, and what waits in its domain."""
+        rows = await self._outlook.state()
+        return msgspec.structs.replace(
+            rows,
+            in_flight=len(self._in_flight),
+            mailboxes=len(self._serving.deciding.mailboxes),
+            relay_backlog=self._relay.backlog,
+            restarts=self.restarts,
+            problems=(*rows.problems, *([] if self._world.bus.connected else ["nats: disconnected"])),
+        )
+
     async def problems(self) -> list[str]:
         """Return what keeps this pool from working: nothing, when all is well."""
         problems = [] if self._world.bus.connected else ["nats: disconnected"]
@@ -188,6 +208,7 @@ class Pool:
     async def drain(self) -> None:
         """Take nothing more, finish what was taken, publish what was written."""
         self.started = False
+        await self._discovery.stop()
         await asyncio.gather(*(subscription.stop() for subscription in (*self._subscriptions, *self._readers)))
         if self._in_flight:
             await asyncio.wait(tuple(self._in_flight), timeout=DRAIN_SECONDS)

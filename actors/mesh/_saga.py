@@ -57,15 +57,17 @@ class Step(Generic[E]):
 class Saga(Generic[E]):
     """Steps asked in order; before the pivot a refusal, a missed deadline or a stop undoes what was done or in doubt.
 
-    `key` is the field that every event named here carries, and that tells whose saga it is.
+    `key` is the field that every event named here carries, and that tells whose saga it is. Without `on_refusal` there
+    is no way back: it goes forward from its first step. `alarms_on` names events at which it waits for a person.
     """
 
     name: str
     key: str
     starts_on: type[E]
     steps: tuple[Step[E], ...]
-    on_refusal: Callable[[E, Outcomes, Refused], Command[Any]]
+    on_refusal: Callable[[E, Outcomes, Refused], Command[Any]] | None = None
     stops_on: tuple[type[Event], ...] = ()
+    alarms_on: tuple[type[Event], ...] = ()
 
     def __post_init__(self) -> None:
         for event in self.events:
@@ -75,16 +77,19 @@ class Saga(Generic[E]):
                 )
         if sum(step.pivot for step in self.steps) > 1:
             raise TypeError(f"saga {self.name}: more than one pivot")
+        turning = any(step.undo or step.refused_by or step.pivot for step in self.steps) or self.stops_on
+        if self.on_refusal is None and turning:
+            raise TypeError(f"saga {self.name}: what turns it round needs on_refusal, the command that ends it then")
 
     @property
     def events(self) -> tuple[type[Event], ...]:
         """Every event the saga follows, the first one first."""
-        named: list[type[Event]] = [self.starts_on, *self.stops_on]
+        named: list[type[Event]] = [self.starts_on, *self.stops_on, *self.alarms_on]
         for step in self.steps:
             named += [step.until] if step.until else []
             named += step.refused_by
         return tuple(dict.fromkeys(named))
 
     def past_pivot(self, index: int) -> bool:
-        """Return whether the step at this index comes after the pivot."""
-        return any(step.pivot for step in self.steps[:index])
+        """Return whether the saga only goes forward when it is at this step."""
+        return self.on_refusal is None or any(step.pivot for step in self.steps[:index])

@@ -80,6 +80,8 @@ class SagaRunner:
             if name in {event_name(event) for event in saga.events}:
                 key = str(msgspec.json.decode(inbound.event.body, type=dict[str, Any])[saga.key])
                 if await self._record(saga, key, name, inbound):
+                    if name in {event_name(event) for event in saga.alarms_on}:
+                        log.error("saga waits for a person", saga=saga.name, entity_key=key, because=name)
                     await self._spawn(saga, key)
 
     async def _record(self, saga: Saga[Any], key: str, name: str, inbound: Inbound) -> bool:
@@ -93,15 +95,18 @@ class SagaRunner:
             row, state = await self._load(saga, key)
             if not record(saga, state, name, recorded, origin):
                 return False
-            next_at_ms = self._clock.now_ms() if state.started is not None else 0
-            if await self._rows.save(row._replace(document=msgspec.json.encode(state), next_at_ms=next_at_ms)):
+            next_at_ms, status = 0, row.status
+            if state.started is not None:
+                next_at_ms, status = self._clock.now_ms(), "running" if row.status == "heard" else row.status
+            document = msgspec.json.encode(state)
+            if await self._rows.save(row._replace(status=status, next_at_ms=next_at_ms, document=document)):
                 return True
         raise Overloaded(f"saga {saga.name} of {key} is written by many")
 
     async def _load(self, saga: Saga[Any], key: str) -> tuple[SagaRow, SagaState]:
         row = await self._rows.load(saga.name, key)
         if row is None:
-            return SagaRow(saga.name, key, 0, "running", 0, b""), SagaState()
+            return SagaRow(saga.name, key, 0, "heard", 0, b""), SagaState()
         return row, msgspec.json.decode(row.document, type=SagaState)
 
     async def _spawn(self, saga: Saga[Any], key: str) -> None:
@@ -114,6 +119,7 @@ class SagaRunner:
     async def _drive(self, saga: Saga[Any], key: str) -> None:
         """Go on until there is nothing to do now. Another process that saves in between is met by reading again."""
         row, state = await self._load(saga, key)
+        answered: tuple[Send, MeshError | None] | None = None
         for _ in range(LOST_SAVES_MAX * (len(saga.steps) + 1)):
             if state.started is None or row.status in ("done", "undone"):
                 return
@@ -126,16 +132,17 @@ class SagaRunner:
             saved = saved_row(row, state, action, deadline_ms)
             if not await self._rows.save(saved):
                 row, state = await self._load(saga, key)
+                if answered is not None:
+                    self._absorb(saga, state, key, *answered)
                 continue
             row = saved._replace(revision=saved.revision + 1)
             if not isinstance(action, Send):
                 return
-            outcome = await self._ask(saga, state, key, action, deadline_ms)
+            answered = action, await self._ask(saga, state, key, action, deadline_ms)
             current = await self._rows.load(saga.name, key)
             if current is None or current.revision != row.revision:  # an event came meanwhile: answer on top of it
                 row, state = await self._load(saga, key)
-            if is_current(state, action):
-                self._absorb(saga, state, key, action, outcome)
+            self._absorb(saga, state, key, *answered)
 
     async def _ask(self, saga: Saga[Any], state: SagaState, key: str, send: Send, deadline_ms: int) -> MeshError | None:
         """Send one command; return what went wrong, None where it was accepted."""
@@ -170,6 +177,7 @@ class SagaRunner:
         start, outcomes = events[saga.starts_on], Outcomes(events)
         if send.direction == "close":
             assert state.refusal is not None
+            assert saga.on_refusal is not None
             return saga.on_refusal(start, outcomes, refused(state.refusal))
         step = saga.steps[send.step]
         make = step.do if send.direction == "do" else step.undo
@@ -177,6 +185,9 @@ class SagaRunner:
         return make(start, outcomes)
 
     def _absorb(self, saga: Saga[Any], state: SagaState, key: str, send: Send, outcome: MeshError | None) -> None:
+        """Take in what a command came to; it is kept with the next save, and taken in again where that is lost."""
+        if not is_current(state, send):
+            return None
         now_ms = self._clock.now_ms()
         if outcome is None:
             return absorb_reply(state, send)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
+from time import perf_counter_ns
 from typing import Any, NamedTuple, Protocol
 
 import msgspec
@@ -10,16 +11,20 @@ import msgspec
 from actors.mesh._commit import Deciding
 from actors.mesh._decide import decide
 from actors.mesh._errors import Broken, Expired, Fault, Overloaded, Refused
+from actors.mesh._history import history
 from actors.mesh._log import get_logger
 from actors.mesh._ports import Received
 from actors.mesh._read import Reader, Views
+from actors.mesh._tally import Tallies
 from actors.mesh._telemetry import INHERIT, Span, SpanKind, Telemetry, parse_traceparent
 from schemas.envelope import ERROR, REPEATED, Envelope, read_envelope
+from schemas.history import EVENTS, HistoryQuestion
 from schemas.located import located
 from schemas.message import Message, Refusal, key_field, key_of, owner_field
-from schemas.principal import Principal, allows, confined, permission
+from schemas.principal import Principal, allows, confined, held, permission
 
 log = get_logger()
+read_question = msgspec.json.Decoder(HistoryQuestion).decode
 
 
 class Verifies(Protocol):
@@ -36,6 +41,7 @@ class Serving(NamedTuple):
     verifier: Verifies
     telemetry: Telemetry
     on_bug: Callable[[Received, BaseException], Awaitable[None]]
+    tallies: Tallies
 
 
 class Served(msgspec.Struct, frozen=True):
@@ -47,7 +53,9 @@ class Served(msgspec.Struct, frozen=True):
 
 async def serve(serving: Serving, received: Received) -> None:
     """Answer one command or query, whatever it is."""
+    began_ns = perf_counter_ns()
     reply = await life(serving, received)
+    serving.tallies.count(received.subject, reply.body, reply.headers, perf_counter_ns() - began_ns)
     await received.respond(reply.body, reply.headers)
 
 
@@ -104,7 +112,21 @@ async def handled(serving: Serving, received: Received, kind: str, name: str, sp
         authorise(principal, query)
         answer = await binding.answer(query, Reader(serving.views, principal))
         return Served(msgspec.json.encode(answer), {})
+    if kind == "query" and name == EVENTS:
+        return await told_history(serving, received, principal)
     raise Refused("message_unknown", f"{received.subject} is no message of this domain", kind="not_found")
+
+
+async def told_history(serving: Serving, received: Received, principal: Principal) -> Served:
+    """Answer what happened to an entity: the mesh's own question, for those who operate it."""
+    views = serving.views
+    wanted = f"{views.blueprint.name}:{EVENTS}"
+    if not held(principal.roles, wanted):
+        raise Refused("permission_missing", f"this needs {wanted}", kind="forbidden")
+    question = decoded(read_question, received.body)
+    refuse_unless_about(received.subject, "entity_id", question.entity_id)
+    page = await history(views.blueprint, views.journal, question)
+    return Served(msgspec.json.encode(page), {})
 
 
 def envelope_of(serving: Serving, received: Received) -> Envelope:
@@ -140,9 +162,12 @@ def decoded(decode: Callable[[bytes], Any], body: bytes) -> Any:
 
 def refuse_unless_addressed(subject: str, message: Message) -> None:
     """A permission to publish is given by subject, so the body may not be about another entity than it says."""
-    if subject.split(".", 3)[3:] != [key_of(message)]:
-        field = key_field(type(message))
-        detail = f"the subject must end in the id of the body, which is {key_of(message)}"
+    refuse_unless_about(subject, key_field(type(message)), key_of(message))
+
+
+def refuse_unless_about(subject: str, field: str | None, key: str) -> None:
+    if subject.split(".", 3)[3:] != [key]:
+        detail = f"the subject must end in the id of the body, which is {key}"
         raise Refused("key_mismatch", detail, kind="invalid", pointer=f"/{field}" if field else "")
 
 
@@ -151,7 +176,7 @@ def authorise(principal: Principal, message: Message) -> None:
     if not allows(principal, type(message)):
         raise Refused("permission_missing", f"this needs {permission(type(message))}", kind="forbidden")
     owner = owner_field(type(message))
-    if owner is not None and confined(principal) and getattr(message, owner) != principal.subject:
+    if owner is not None and confined(principal, type(message)) and getattr(message, owner) != principal.subject:
         raise Refused("owner_mismatch", f"{owner} must be your own id", kind="forbidden", pointer=f"/{owner}")
 
 

@@ -23,6 +23,9 @@ VARIABLES: dict[str, str] = {
     "MESH_HMAC_KEY": "Keys the fingerprints of commands and the blind indexes; 32 bytes in base64.",
     "MESH_SIGNING_KEY": "The Ed25519 seed this process signs principals with; 32 bytes in base64.",
     "MESH_SIGNING_ISSUER": "The name under which others know that key.",
+    "MESH_ACCESS_SIGNING_KEY": "The Ed25519 seed that users signs access tokens with; 32 bytes in base64.",
+    "MESH_ACCESS_KEY_ID": "The name under which the gateway knows that key; users needs both.",
+    "MESH_ACCESS_VERIFY_KEYS": 'Whose access tokens to trust: JSON {"key id": "Ed25519 public key in base64"}.',
     "MESH_VERIFY_KEYS": 'Whom to trust: JSON {"issuer": "Ed25519 public key in base64"}.',
     "OTEL_EXPORTER_OTLP_ENDPOINT": "Base URL of an OTLP/HTTP collector; without it no spans are recorded.",
     "MESH_TRACES": "How spans leave: lean (our encoder), sdk (OpenTelemetry's own), off.",
@@ -115,6 +118,8 @@ class PoolSettings(msgspec.Struct, frozen=True, kw_only=True):
     nats_client: NatsClient = "fast"
     mongo_url: Secret[str] | None = None
     cards_url: str | None = None
+    access_signing_key: Secret[Key] | None = None
+    access_key_id: str | None = None
     otlp_endpoint: str | None = None
     traces: Traces = "lean"
     trace_ratio: Ratio = 1.0
@@ -137,7 +142,7 @@ def read_settings(settings: type[Settings], environment: Mapping[str, str]) -> S
 
     An empty variable counts as not set: that is what a template leaves behind.
     """
-    problems = [unknown(name) for name in sorted(environment) if name.startswith("MESH_") and name not in VARIABLES]
+    problems = unknown_variables(environment)
     hints = get_type_hints(settings, include_extras=True)
     given: dict[str, Any] = {}
     for field in msgspec.structs.fields(settings):
@@ -153,6 +158,11 @@ def read_settings(settings: type[Settings], environment: Mapping[str, str]) -> S
     if problems:
         raise SettingsError(tuple(problems))
     return settings(**given)
+
+
+def unknown_variables(environment: Mapping[str, str]) -> list[str]:
+    """Return a sentence for each variable of ours that nobody reads: most likely a typo."""
+    return [unknown(name) for name in sorted(environment) if name.startswith("MESH_") and name not in VARIABLES]
 
 
 def variable_of(field: str) -> str:

@@ -1,4 +1,4 @@
-"""Orders: from basket to paid or cancelled."""
+"""Orders: from basket to paid, cancelled or refunded."""
 
 from actors.mesh import Actor, Aggregate, answers, decides, projects
 from actors.orders import model, sagas, views
@@ -9,6 +9,7 @@ from schemas.orders import (
     GetOrderTimeline,
     ListOrders,
     MarkOrderPaid,
+    MarkOrderRefunded,
     MarkOrderReserved,
     OrderTimelineView,
     OrderView,
@@ -30,6 +31,7 @@ actor = Actor(
                 decides(ConfirmOrder, model.confirm),
                 decides(MarkOrderPaid, model.mark_paid),
                 decides(RequestCancel, model.request_cancel),
+                decides(MarkOrderRefunded, model.mark_refunded),
                 decides(CancelOrder, model.cancel),
             ),
         ),
@@ -43,5 +45,5 @@ actor = Actor(
         projects(OrderView, views.order_view, fields=("customer_id", "status"), sort="placed_at_ms"),
         projects(OrderTimelineView, views.order_timeline),
     ),
-    sagas=(sagas.fulfilment,),
+    sagas=(sagas.fulfilment, sagas.refund),
 )

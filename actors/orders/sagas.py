@@ -1,24 +1,31 @@
-"""How an order is fulfilled, and how it is taken back."""
+"""How an order is fulfilled, how it is taken back on the way, and how it is refunded afterwards."""
 
 from __future__ import annotations
 
 from actors.mesh import Outcomes, Refused, Saga, Step
-from schemas.inventory import CommitStock, ReleaseStock, ReserveStock
+from schemas.inventory import CommitStock, ReleaseStock, ReserveStock, ReturnStock
 from schemas.message import wire_name
 from schemas.orders import (
     CancelOrder,
     ConfirmOrder,
     MarkOrderPaid,
+    MarkOrderRefunded,
     MarkOrderReserved,
     OrderCancelRequested,
     OrderPlaced,
+    OrderRefundRequested,
 )
 from schemas.payments import (
     AuthorisePayment,
+    CaptureDeclined,
     CapturePayment,
     PaymentAuthorised,
     PaymentCaptured,
     PaymentDeclined,
+    PaymentRefunded,
+    RefundDeclined,
+    RefundPayment,
+    VoidDeclined,
     VoidPayment,
 )
 from schemas.values import Line
@@ -56,12 +63,16 @@ def void_payment(order: OrderPlaced, outcomes: Outcomes) -> VoidPayment:
     return VoidPayment(payment_id=order.order_id, order_id=order.order_id)
 
 
-def confirm_order(order: OrderPlaced, outcomes: Outcomes) -> ConfirmOrder:
-    return ConfirmOrder(order_id=order.order_id)
-
-
 def commit_stock(order: OrderPlaced, outcomes: Outcomes) -> CommitStock:
     return CommitStock(reservation_id=order.order_id)
+
+
+def uncommit_stock(order: OrderPlaced, outcomes: Outcomes) -> ReturnStock:
+    return ReturnStock(reservation_id=order.order_id)
+
+
+def confirm_order(order: OrderPlaced, outcomes: Outcomes) -> ConfirmOrder:
+    return ConfirmOrder(order_id=order.order_id)
 
 
 def capture_payment(order: OrderPlaced, outcomes: Outcomes) -> CapturePayment:
@@ -96,10 +107,39 @@ fulfilment = Saga(
             refused_by=(PaymentDeclined,),
             deadline_seconds=60,
         ),
+        # Before the pivot: what has left the stock does not expire, so a confirmed order cannot lose it.
+        Step(commit_stock, undo=uncommit_stock, deadline_seconds=60),
         Step(confirm_order, pivot=True),
-        Step(commit_stock),
         Step(capture_payment, until=PaymentCaptured),
         Step(mark_paid),
     ),
     on_refusal=cancel_order,
+    alarms_on=(VoidDeclined, CaptureDeclined),
+)
+
+
+def refund_payment(order: OrderRefundRequested, outcomes: Outcomes) -> RefundPayment:
+    # No amount: what finance gave back by hand before is not given back twice.
+    return RefundPayment(payment_id=order.order_id, refund_id=order.refund_id)
+
+
+def return_stock(order: OrderRefundRequested, outcomes: Outcomes) -> ReturnStock:
+    return ReturnStock(reservation_id=order.order_id)
+
+
+def mark_refunded(order: OrderRefundRequested, outcomes: Outcomes) -> MarkOrderRefunded:
+    return MarkOrderRefunded(order_id=order.order_id)
+
+
+# By the refund's id, not the order's: another refund of the same payment is none of its business.
+refund = Saga(
+    name="order_refund",
+    key="refund_id",
+    starts_on=OrderRefundRequested,
+    steps=(
+        Step(refund_payment, until=PaymentRefunded),
+        Step(return_stock),
+        Step(mark_refunded),
+    ),
+    alarms_on=(RefundDeclined,),
 )

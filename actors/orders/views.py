@@ -17,6 +17,8 @@ from schemas.orders import (
     OrderCancelRequested,
     OrderPage,
     OrderPlaced,
+    OrderRecalled,
+    OrderRefundRequested,
     OrderTimelineView,
     OrderView,
     TimelineEntry,
@@ -80,7 +82,7 @@ def detail_of(event: OrderEvent) -> str:
     match event:
         case OrderCancelled():
             return event.reason_code
-        case OrderCancelRequested():
+        case OrderCancelRequested() | OrderRecalled() | OrderRefundRequested():
             return event.reason
         case _:
             return ""

@@ -14,6 +14,7 @@ from schemas.payments import (
     Account,
     Balance,
     Balances,
+    CaptureDeclined,
     CaptureSubmitted,
     GetBalances,
     GetOrderLedger,
@@ -27,7 +28,9 @@ from schemas.payments import (
     PaymentView,
     PaymentVoided,
     Posting,
+    RefundDeclined,
     RefundSubmitted,
+    VoidDeclined,
     VoidSubmitted,
     VoidWanted,
 )
@@ -56,28 +59,43 @@ def payment_view(view: PaymentView | None, event: PaymentEvent, happened: Happen
             return replace(view, status="declined", decline_code=event.decline_code)
         case CaptureSubmitted():
             return replace(view, status="capturing")
+        case CaptureDeclined():
+            return replace(view, status="capture_declined", decline_code=event.decline_code)
         case PaymentCaptured():
-            return replace(view, status="captured")
+            return replace(view, status="captured", decline_code="")
         case VoidWanted():
             return replace(view, status="void_wanted")
         case VoidSubmitted():
             return replace(view, status="voiding")
+        case VoidDeclined():
+            return replace(view, status="void_declined", decline_code=event.decline_code)
         case PaymentVoided():
-            return replace(view, status="voided")
-        case RefundSubmitted() | PaymentRefunded():
+            return replace(view, status="voided", decline_code="")
+        case RefundSubmitted() | RefundDeclined() | PaymentRefunded():
             return with_refund(view, event)
 
 
 def with_refund(view: PaymentView, event: RefundEvent) -> PaymentView:
     assert view.amount is not None, "only what was submitted can be refunded"
-    refunding_minor, refunded_minor = view.refunding_minor, view.refunded_minor
-    if isinstance(event, RefundSubmitted):
-        refunding_minor += event.amount.amount_minor
-    else:
-        refunding_minor -= event.amount.amount_minor
-        refunded_minor += event.amount.amount_minor
+    refunding_minor, refunded_minor, decline_code = view.refunding_minor, view.refunded_minor, view.decline_code
+    match event:
+        case RefundSubmitted():
+            refunding_minor += event.amount.amount_minor
+        case RefundDeclined():
+            refunding_minor -= event.amount.amount_minor
+            decline_code = event.decline_code
+        case PaymentRefunded():
+            refunding_minor -= event.amount.amount_minor
+            refunded_minor += event.amount.amount_minor
+            decline_code = ""
     status = status_of_refunds(refunding_minor, refunded_minor, view.amount.amount_minor)
-    return replace(view, status=status, refunding_minor=refunding_minor, refunded_minor=refunded_minor)
+    return replace(
+        view,
+        status=status,
+        refunding_minor=refunding_minor,
+        refunded_minor=refunded_minor,
+        decline_code=decline_code,
+    )
 
 
 async def get_payment(query: GetPayment, read: Read) -> PaymentView:

@@ -14,7 +14,7 @@ from infra.local.failures import NotReady
 from infra.local.parts import Part
 from infra.local.plan import Plan
 from infra.local.ports import LOOPBACK, free_ports
-from infra.local.secrets import ISSUERS, public_key
+from infra.local.secrets import ISSUERS, key_id, public_key
 from infra.local.settings import PROJECT
 
 ServiceName = Literal["collector", "cards", "provision", "users", "orders", "inventory", "payments", "gateway"]
@@ -50,20 +50,28 @@ def _provision(plan: Plan) -> Service:
     return _python("provision", "actors", "provision", ready="", environment=own, stage=1)
 
 
-def _pool(domain: str) -> Callable[[Plan], Service]:
+def _pool(domain: str, more: Callable[[Plan], dict[str, str]] = lambda plan: {}) -> Callable[[Plan], Service]:
     def pool(plan: Plan) -> Service:
         health = free_ports(1)[0]
         own = {"MESH_HEALTH_PORT": str(health), "MESH_DOMAIN_PASSWORD": plan.secrets.domain_passwords[domain]}
-        own |= _crypto(plan) | _signing(plan, domain)
+        own |= _crypto(plan) | _signing(plan, domain) | more(plan)
         return _python(domain, "actors", domain, ready=f"http://{LOOPBACK}:{health}/readyz", environment=own, stage=2)
 
     return pool
+
+
+def _access(plan: Plan) -> dict[str, str]:
+    seed = plan.secrets.access_seed
+    return {"MESH_ACCESS_SIGNING_KEY": seed, "MESH_ACCESS_KEY_ID": key_id(seed)}
 
 
 def _gateway(plan: Plan) -> Service:
     own = {
         "MESH_GATEWAY_PORT": str(plan.ports["gateway"]),
         "MESH_DEVELOPMENT_TOKENS": msgspec.json.encode(plan.secrets.tokens).decode(),
+        "MESH_ACCESS_VERIFY_KEYS": msgspec.json.encode(
+            {key_id(plan.secrets.access_seed): public_key(plan.secrets.access_seed)}
+        ).decode(),
     }
     environment = own | _crypto(plan) | _signing(plan, "gateway")
     return _python("gateway", "gateway", ready=f"{plan.http_url('gateway')}/readyz", environment=environment, stage=3)
@@ -75,7 +83,7 @@ TABLE: Mapping[ServiceName, Callable[[Plan], Service]] = MappingProxyType(
         "collector": _collector,
         "cards": _cards,
         "provision": _provision,
-        "users": _pool("users"),
+        "users": _pool("users", _access),
         "orders": _pool("orders"),
         "inventory": _pool("inventory"),
         "payments": _pool("payments"),

@@ -56,6 +56,32 @@ MUTATIONS = {
         FROM orders.events WHERE name = 'order_paid' LIMIT 1""",
         "I5",
     ),
+    "a refund is written again": (
+        "payments.events",
+        """INSERT INTO payments.events SELECT version + 1, gen_random_uuid(), at, key, name, headers, private, body
+        FROM payments.events WHERE name = 'payment_refunded' LIMIT 1""",
+        "I5",
+    ),
+    "a refund is dropped from the ledger": (
+        "payments.ledger",
+        "DELETE FROM payments.ledger WHERE transaction_id LIKE '%/refund/%'",
+        "I2",
+    ),
+    "a refunded order never was": (
+        "orders.events",
+        "DELETE FROM orders.events WHERE " + EVENT_OF.format(schema="orders", name="order_refunded"),
+        "I3",
+    ),
+    "what was put back is lost": (
+        "inventory.events",
+        "DELETE FROM inventory.events WHERE " + EVENT_OF.format(schema="inventory", name="stock_returned"),
+        "I1",
+    ),
+    "a reservation was never put back": (
+        "inventory.events",
+        "DELETE FROM inventory.events WHERE " + EVENT_OF.format(schema="inventory", name="reservation_returned"),
+        "I3",
+    ),
     "a held event of a reservation is dropped": (
         "inventory.events",
         "DELETE FROM inventory.events WHERE " + EVENT_OF.format(schema="inventory", name="stock_held"),
@@ -82,6 +108,7 @@ MUTATIONS = {
         "DELETE FROM inventory_views.view_item_view WHERE key = 'cup-blue'",
         "I7",
     ),
+    "a refund's saga is not there": ("orders.sagas", "DELETE FROM orders.sagas WHERE saga = 'order_refund'", "I12"),
     "a saga never ended": ("orders.sagas", "UPDATE orders.sagas SET status = 'running'", "I12"),
     "a dead letter lies there": (
         "orders.dead_letters",
@@ -93,10 +120,15 @@ MUTATIONS = {
 
 @pytest_asyncio.fixture(scope="module", loop_scope="session")
 async def traded(running: Running) -> Running:
-    """A platform at rest after some orders."""
+    """A platform at rest after some orders, of which one was cancelled when it was paid."""
     outcome = await simulate(running.platform.endpoints, seed=3, orders=ORDERS, concurrency=6)
     assert not outcome.wrong
+    ada = running.shop("ada")
+    _, order = await ada.place([("lamp-white", 2)], "card-approved")
+    assert (await ada.at_rest(order.order_id)).status == "paid"
+    await ada.post(f"/v1/orders/{order.order_id}/cancel", {"reason": "changed my mind"})
     await running.rest()
+    assert (await ada.order(order.order_id)).status == "refunded"
     return running
 
 
@@ -130,12 +162,14 @@ async def test_the_checker_goes_red_when(traded: Running, what: str) -> None:
     assert (await traded.read()).ok, "the mutation was not taken back"
 
 
-async def test_a_capture_doubled_at_the_card_processor_breaks_the_money(traded: Running) -> None:
+@pytest.mark.parametrize(("kind", "told"), [("capture", "captured payment"), ("refund", "back")])
+async def test_what_is_doubled_at_the_card_processor_breaks_the_money(traded: Running, kind: str, told: str) -> None:
     with sqlite3.connect(traded.folder / "cards.sqlite", isolation_level=None) as log:
         columns = "kind, payment_id, refund_id, amount_minor, currency, outcome, decline_code, document"
         done = log.execute(
             f"INSERT INTO operations (key, {columns}) SELECT 'twice', {columns} FROM operations "
-            "WHERE kind = 'capture' AND outcome = 'approved' LIMIT 1"
+            "WHERE kind = ? AND outcome = 'approved' LIMIT 1",
+            [kind],
         )
         assert done.rowcount == 1
         try:
@@ -144,7 +178,7 @@ async def test_a_capture_doubled_at_the_card_processor_breaks_the_money(traded: 
             log.execute("DELETE FROM operations WHERE key = 'twice'")
     log.close()
     assert {"I2", "I5"} <= set(verdict.broken)
-    assert any("captured payment" in problem for problem in verdict.problems)
+    assert any(told in problem for problem in verdict.problems)
 
 
 async def test_a_row_altered_in_redis_breaks_the_views(traded: Running) -> None:

@@ -16,7 +16,7 @@ import msgspec
 from actors.mesh import Fault
 from actors.mesh.connect import Client, connect, tool_settings
 from actors.mesh.testing.waiting import until
-from cli.seed import register_customers
+from cli.seed import add_accounts
 from infra.local.card_log import LogRow
 from infra.local.parts import PartState
 from infra.local.platform import LocalPlatform
@@ -93,9 +93,12 @@ class ShopPlatform:
         return Counter(row["name"] for row in await self.events(domain, key))
 
     async def status(self, order_id: str) -> str:
-        """Return where the order stands in the journal: `paid` or `cancelled` where its story is over."""
+        """Return where the order stands in the journal: how its story ended where it is over."""
         names = await self.names("orders", f"order/{order_id}")
-        return "paid" if names["order_paid"] else "cancelled" if names["order_cancelled"] else "under way"
+        if names["order_refund_requested"] and not names["order_refunded"]:
+            return "under way"
+        ends = ("refunded", "paid", "cancelled")
+        return next((end for end in ends if names[f"order_{end}"]), "under way")
 
     async def cards(self) -> dict[str, Counter[str]]:
         """Return by payment how often the card processor approved what: the truth about the money."""
@@ -171,7 +174,7 @@ async def shop_platform(folder: Path) -> AsyncIterator[ShopPlatform]:
     """Start everything, with one customer."""
     states: list[PartState] = []
     async with LocalPlatform(folder, watch=states.append) as platform:
-        await register_customers(platform.environment)
+        await add_accounts(platform.environment, platform.endpoints.accounts.values())
         async with connect(tool_settings(platform.environment), "seed") as client:
             database = await asyncpg.create_pool(platform.endpoints.postgres, min_size=1, max_size=4)
             try:

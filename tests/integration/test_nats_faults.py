@@ -8,6 +8,8 @@ import signal
 import time
 from collections import Counter
 from collections.abc import AsyncIterator, Iterator, Sequence
+from contextlib import aclosing, asynccontextmanager
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
@@ -339,6 +341,146 @@ async def test_nothing_is_lost_or_left_unacknowledged_when_followers_stop_while_
     await until(lambda: len(kept.bodies) >= 400)  # one that was lost would come again after a minute only
     await last.stop()
     assert sorted(int(body) for body in kept.bodies) == list(range(400))
+
+
+# Tails: nothing twice and nothing missed, whatever is lost under them
+
+
+@dataclass
+class Reading:
+    """A tail that is read into a list; `work` ends with what ended the tail."""
+
+    got: list[Delivered]
+    work: asyncio.Task[None]
+
+    @property
+    def sequences(self) -> list[int]:
+        return [message.sequence for message in self.got]
+
+
+@asynccontextmanager
+async def reading(bus: NatsBus) -> AsyncIterator[Reading]:
+    got: list[Delivered] = []
+
+    async def read() -> None:
+        async with aclosing(bus.tail("THINGS", ("things.event.>",), after_sequence=0)) as tail:
+            async for message in tail:
+                got.append(message)  # noqa: PERF401 - the test looks while it is read
+
+    found = Reading(got, asyncio.create_task(read()))
+    yield found
+    found.work.cancel()
+    await asyncio.wait({found.work})
+
+
+async def store_all(bus: NatsBus, first: int, count: int) -> None:
+    for n in range(first, first + count):
+        await bus.store("things.event.made.1", b"%d" % n, {}, message_id=str(n))
+
+
+async def readers_of(broker: Broker) -> list[str]:
+    async with monitoring(broker) as client:
+        return [one.name for one in await client.jetstream().consumers_info("THINGS")]
+
+
+@asynccontextmanager
+async def monitoring(broker: Broker) -> AsyncIterator[Client]:
+    client = Client()
+    await client.connect(broker.url)
+    try:
+        yield client
+    finally:
+        await client.close()
+
+
+@pytest.mark.slow
+async def test_a_tail_reads_everything_once_while_its_connection_is_cut_and_its_broker_killed(
+    bus: NatsBus, peer: NatsBus, proxy: TcpProxy, broker: Broker
+) -> None:
+    await peer.provision([STREAM], [])
+    total = 3000
+
+    async def write() -> None:
+        for n in range(total):
+            while True:
+                try:
+                    await peer.store("things.event.made.1", b"%d" % n, {}, message_id=str(n))
+                    break
+                except Fault:
+                    await asyncio.sleep(0.05)
+
+    async with reading(bus) as tail:
+        writer = asyncio.create_task(write())
+        for turn, count in enumerate(range(300, 1800, 300)):
+            await until(lambda count=count: len(tail.got) >= count, timeout_seconds=HEAL_SECONDS)  # type: ignore[misc]
+            if turn % 2:
+                broker.kill()
+                broker.start()
+            else:
+                proxy.cut()
+        await writer
+        await until(lambda: len(tail.got) >= total, timeout_seconds=HEAL_SECONDS)
+        assert tail.sequences == list(range(1, total + 1))
+        assert [message.body for message in tail.got] == [b"%d" % n for n in range(total)]
+
+
+@pytest.mark.parametrize("count", [1, 3])  # with one, nothing comes behind it that would show the gap
+async def test_a_tail_asks_again_for_what_was_lost_on_its_way(
+    bus: NatsBus, peer: NatsBus, proxy: TcpProxy, count: int
+) -> None:
+    await peer.provision([STREAM], [])
+    await store_all(peer, 0, 3)
+    async with reading(bus) as tail:
+        await until(lambda: tail.sequences == [1, 2, 3])
+        await asyncio.sleep(0.1)  # a pull is waiting now
+        proxy.blackhole()
+        await store_all(peer, 3, count)  # for the server, the first of them is delivered
+        await asyncio.sleep(0.1)
+        proxy.cut()
+        proxy.heal()
+        await until(lambda: tail.sequences == list(range(1, 4 + count)), timeout_seconds=HEAL_SECONDS)
+
+
+async def test_a_tail_whose_reader_is_gone_makes_another_and_leaves_none_behind(
+    bus: NatsBus, peer: NatsBus, broker: Broker
+) -> None:
+    await peer.provision([STREAM], [])
+    await store_all(peer, 0, 3)
+    async with reading(bus) as tail:
+        await until(lambda: tail.sequences == [1, 2, 3])
+        for name in await readers_of(broker):
+            await peer.forget_consumer(ConsumerSpec("THINGS", name, ()))
+        await store_all(peer, 3, 3)
+        await until(lambda: len(tail.got) >= 6)
+        assert tail.sequences == [1, 2, 3, 4, 5, 6]
+    assert await readers_of(broker) == []
+
+
+async def test_a_tail_goes_on_with_the_first_message_that_is_left(bus: NatsBus, peer: NatsBus, broker: Broker) -> None:
+    await peer.provision([STREAM], [])
+    await store_all(peer, 0, 10)
+    async with monitoring(broker) as client:
+        await client.jetstream().purge_stream("THINGS", seq=8)
+    async with reading(bus) as tail:
+        await until(lambda: tail.sequences == [8, 9, 10])
+
+
+@pytest.mark.parametrize("is_made_anew", [False, True])
+async def test_a_tail_ends_where_its_stream_does(
+    bus: NatsBus, peer: NatsBus, broker: Broker, *, is_made_anew: bool
+) -> None:
+    await peer.provision([STREAM], [])
+    await store_all(peer, 0, 3)
+    async with reading(bus) as tail:
+        await until(lambda: len(tail.got) == 3)
+        async with monitoring(broker) as client:
+            await client.jetstream().delete_stream("THINGS")
+        if is_made_anew:
+            await peer.provision([STREAM], [])
+            await store_all(peer, 100, 5)
+        await until(tail.work.done, timeout_seconds=HEAL_SECONDS)
+        assert isinstance(tail.work.exception(), Unavailable)
+        assert len(tail.got) == 3
 
 
 # Floods (6, 12, 13) and too much at once

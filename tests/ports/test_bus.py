@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Sequence
 
 import pytest
 
@@ -104,6 +104,11 @@ async def fill(bus: Bus, unique: str, count: int, *, first: int = 0, kind: str =
     ]
 
 
+async def take(tail: AsyncGenerator[Delivered, None], count: int) -> list[Delivered]:
+    async with asyncio.timeout(10):
+        return [await anext(tail) for _ in range(count)]
+
+
 # Requests
 
 
@@ -172,6 +177,45 @@ async def test_headers_carry_any_text(bus: Bus, unique: str) -> None:
     await bus.serve(f"{unique}.echo", unique, echo)
     reply = await bus.request(f"{unique}.echo", b"", {"Mesh-Key": "Grüße 你好: ok"}, timeout_seconds=10)
     assert reply.headers["Mesh-Key"] == "Grüße 你好: ok"
+
+
+# Gathering
+
+
+async def test_everybody_who_listens_is_gathered(bus: Bus, unique: str) -> None:
+    for number in range(3):
+        await bus.listen(f"{unique}.who", lambda received, number=number: answer(received, b"%d" % number, {"A": "b"}))  # type: ignore[misc]
+    replies = await bus.gather(f"{unique}.who", b"", {}, timeout_seconds=10, stall_seconds=0.3, replies_max=100)
+    assert sorted(reply.body for reply in replies) == [b"0", b"1", b"2"]
+    assert {reply.headers["A"] for reply in replies} == {"b"}
+
+
+async def test_nobody_is_gathered_at_once(bus: Bus, unique: str) -> None:
+    asked = bus.gather(f"{unique}.who", b"", {}, timeout_seconds=60, stall_seconds=60, replies_max=100)
+    assert list(await asyncio.wait_for(asked, 2)) == []
+
+
+async def test_gathering_ends_when_there_are_enough(bus: Bus, unique: str) -> None:
+    for _ in range(4):
+        await bus.listen(f"{unique}.who", echo)
+    asked = bus.gather(f"{unique}.who", b"x", {}, timeout_seconds=60, stall_seconds=60, replies_max=2)
+    assert [reply.body for reply in await asyncio.wait_for(asked, 5)] == [b"echo x"] * 2
+
+
+async def test_gathering_ends_when_no_more_comes_or_the_time_is_over(bus: Bus, unique: str) -> None:
+    await bus.listen(f"{unique}.who", echo)
+    await bus.listen(f"{unique}.who", lambda _: None)
+    asked = bus.gather(f"{unique}.who", b"", {}, timeout_seconds=60, stall_seconds=0.2, replies_max=100)
+    assert len(await asyncio.wait_for(asked, 5)) == 1
+    await bus.listen(f"{unique}.mute", lambda _: None)
+    asked = bus.gather(f"{unique}.mute", b"", {}, timeout_seconds=0.2, stall_seconds=60, replies_max=100)
+    assert list(await asyncio.wait_for(asked, 5)) == []
+
+
+async def test_gathering_on_a_closed_bus_is_unavailable(bus: Bus, unique: str) -> None:
+    await bus.close()
+    with pytest.raises(Unavailable):
+        await bus.gather(f"{unique}.who", b"", {}, timeout_seconds=1, stall_seconds=1, replies_max=1)
 
 
 # Subscriptions
@@ -491,11 +535,97 @@ async def test_the_ids_of_a_stream_can_be_read_oldest_first(bus: Bus, unique: st
     assert [message_id async for message_id in bus.stored_ids(stream.name)] == [f"made{n}" for n in range(30)]
 
 
+async def test_a_tail_goes_on_from_a_sequence_with_what_is_there_and_what_comes(bus: Bus, unique: str) -> None:
+    stream, _ = await streams_of(bus, unique)
+    await fill(bus, unique, 250)
+    tail = bus.tail(stream.name, (), after_sequence=20)
+    got = await take(tail, 230)
+    await fill(bus, unique, 5, first=250)
+    got += await take(tail, 5)
+    assert [message.sequence for message in got] == list(range(21, 256))
+    assert [message.body for message in got] == [b"%d" % n for n in range(20, 255)]
+    assert (got[0].headers["Mesh-Key"], got[0].subject, got[0].deliveries) == ("20", f"{unique}.event.made.1", 1)
+    await tail.aclose()
+
+
+async def test_a_tail_without_a_sequence_begins_now(bus: Bus, unique: str) -> None:
+    stream, _ = await streams_of(bus, unique)
+    await fill(bus, unique, 3)
+    tail = bus.tail(stream.name, ())
+    first = asyncio.create_task(take(tail, 1))
+    await asyncio.sleep(CALM_SECONDS)
+    await fill(bus, unique, 1, first=3)
+    assert [message.sequence for message in await first] == [4]
+    await tail.aclose()
+
+
+async def test_a_tail_has_only_the_subjects_asked_for(bus: Bus, unique: str) -> None:
+    stream, _ = await streams_of(bus, unique)
+    for kind in ("made", "lost", "sold", "made"):
+        await fill(bus, unique, 2, first=len(kind), kind=kind)
+    await fill(bus, unique, 1, first=50, kind="sold")
+    tail = bus.tail(stream.name, (f"{unique}.event.made.*", f"{unique}.event.sold.*"), after_sequence=1)
+    assert [message.sequence for message in await take(tail, 4)] == [2, 5, 6, 7]
+    await tail.aclose()
+
+
+async def test_tails_are_each_ones_own(bus: Bus, unique: str) -> None:
+    stream, _ = await streams_of(bus, unique)
+    await fill(bus, unique, 10)
+    tails = [bus.tail(stream.name, (), after_sequence=n) for n in (0, 4)]
+    got = await asyncio.gather(take(tails[0], 10), take(tails[1], 6))
+    assert [[message.sequence for message in part] for part in got] == [list(range(1, 11)), list(range(5, 11))]
+    for tail in tails:
+        await tail.aclose()
+
+
+async def test_a_tail_of_no_stream_or_from_behind_its_end_is_unavailable(bus: Bus, unique: str) -> None:
+    stream, _ = await streams_of(bus, unique)
+    await fill(bus, unique, 3)
+    for name, sequence in (("NO_SUCH_STREAM", None), ("NO_SUCH_STREAM", 0), (stream.name, 4)):
+        with pytest.raises(Unavailable):
+            await take(bus.tail(name, (), after_sequence=sequence), 1)
+
+
+async def test_a_tail_ends_with_its_bus(bus: Bus, unique: str) -> None:
+    stream, _ = await streams_of(bus, unique)
+    waiting = asyncio.create_task(take(bus.tail(stream.name, ()), 1))
+    await asyncio.sleep(CALM_SECONDS)
+    await bus.close()
+    with pytest.raises(Unavailable):
+        await waiting
+
+
 async def test_an_id_counts_again_after_the_window(bus: Bus, unique: str) -> None:
     await streams_of(bus, unique, window_seconds=0.3)
     await fill(bus, unique, 1)
     await asyncio.sleep(0.6)
     assert await fill(bus, unique, 1) == [2]
+
+
+async def test_a_survey_shows_streams_with_who_reads_them_and_how_far(bus: Bus, unique: str) -> None:
+    stream, consumer = await streams_of(bus, unique)
+    none_yet = ConsumerSpec(stream.name, f"{unique}_zeros", (f"{unique}.event.other.*", f"{unique}.event.none.*"))
+    await bus.provision([], [none_yet])
+    await fill(bus, unique, 3)
+    kept = Kept()
+    subscription = await bus.follow(consumer, kept)
+    await until(lambda: len(kept.messages) == 3)
+    await subscription.stop()
+    await fill(bus, unique, 2, first=3)
+    survey = await bus.survey()
+    [found] = [each for each in survey.streams if each.name == stream.name]
+    assert (found.subjects, found.messages, found.last_sequence) == (stream.subjects, 5, 5)
+    assert found.stored_bytes > 0
+    reader, other = found.consumers
+    assert (reader.stream, reader.name, reader.filter_subjects) == (stream.name, consumer.name, (f"{unique}.event.>",))
+    assert (reader.pending, reader.unacknowledged, reader.delivered_sequence) == (2, 0, 3)
+    assert (other.name, other.filter_subjects) == (none_yet.name, none_yet.filter_subjects)
+    assert (other.pending, other.redelivered) == (0, 0)
+    assert survey.clock_ahead_ms is not None
+    assert abs(survey.clock_ahead_ms) < 1000  # all on one machine
+    assert survey.message_bytes_max == 262_144
+    assert survey.version
 
 
 async def test_many_can_store_at_once(bus: Bus, unique: str) -> None:

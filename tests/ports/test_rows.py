@@ -64,13 +64,14 @@ async def test_sagas_are_due_oldest_first_and_only_while_unfinished(store: Store
         saga("first", next_at_ms=NOW_MS - 5),
         saga("never", next_at_ms=0),
         saga("done", status="done", next_at_ms=NOW_MS - 9),
+        saga("heard", status="heard", next_at_ms=NOW_MS - 9),
     ]
     for row in rows:
         assert await store.sagas.save(row)
     await store.sagas.save(SagaRow("other", "first", 0, "running", 1, b""))
     assert [row.key for row in await store.sagas.due("fulfilment", NOW_MS, 10)] == ["first", "second"]
     assert [row.key for row in await store.sagas.due("fulfilment", NOW_MS, 1)] == ["first"]
-    assert dict(await store.sagas.count("fulfilment")) == {"running": 3, "undoing": 1, "done": 1}
+    assert dict(await store.sagas.unfinished("fulfilment")) == {"running": 2, "undoing": 1}
 
 
 async def test_an_effect_is_begun_once(stores: Stores) -> None:
@@ -137,8 +138,10 @@ async def test_a_dead_letter_is_parked_once_listed_read_and_removed(store: Store
         await store.dead_letters.park(letter(letter_id))
     await store.dead_letters.park(letter("a", body=b"another"))
     assert [row.letter_id for row in await store.dead_letters.list("", 10)] == ["C", "a", "b"]
+    assert await store.dead_letters.count() == 3
     assert await store.dead_letters.list("C", 1) == [letter("a")]
     assert await store.dead_letters.get("a") == letter("a")
     assert await store.dead_letters.remove("a")
     assert not await store.dead_letters.remove("a")
     assert await store.dead_letters.get("a") is None
+    assert await store.dead_letters.count() == 2

@@ -7,9 +7,9 @@ from typing import Any, NamedTuple
 from actors.mesh import Outcomes, Saga
 from actors.mesh.testing.quiet import at_rest, differing_views
 from schemas.message import Event, subject_of
-from schemas.orders import OrderPlaced, RequestCancel
+from schemas.orders import OrderPlaced, OrderRefundRequested, RequestCancel
 from schemas.values import Money, PricedLine
-from tests.sim.shop import ACTORS, Shop
+from tests.sim.shop import ACTORS, Shop, order
 
 SAGAS = {saga.name: saga for actor in ACTORS for saga in actor.sagas}
 EXAMPLES: dict[str, Event] = {
@@ -20,8 +20,17 @@ EXAMPLES: dict[str, Event] = {
         total=Money(amount_minor=900, currency="EUR"),
         deliver_to="1 Example Street",
         payment_token="card-approved",
-    )
+    ),
+    "order_refund": OrderRefundRequested(
+        order_id="o1",
+        refund_id="o1",
+        customer_id="ada",
+        total=Money(amount_minor=900, currency="EUR"),
+        reason="changed my mind",
+    ),
 }
+ENDS = {"order_fulfilment": "paid", "order_refund": "refunded"}
+"""How an order ends whose saga goes on to its own end."""
 CANCEL = RequestCancel(order_id="o1", customer_id="ada", reason="changed my mind")
 
 
@@ -52,13 +61,24 @@ def pivot_of(saga: Saga[Any]) -> int:
     return next(index for index, step in enumerate(saga.steps) if step.pivot)
 
 
+async def start(shop: Shop, saga: Saga[Any]) -> None:
+    """Do what starts a saga: place an order, and to be refunded it is cancelled when it is paid."""
+    await shop.mesh.client.ask(order("o1"))
+    if saga.name == "order_refund":
+        assert await ends_clean(shop) == "paid"
+        await shop.mesh.client.ask(CANCEL)
+
+
 async def ends_clean(shop: Shop) -> str:
     """Wait until nothing is under way; say how it ended, after checking that it is one or the other and not between."""
     await at_rest(shop.mesh)
     shown, item, done = await shop.order("o1"), await shop.item(), shop.operations("o1")
     if shown.status == "paid":
         assert (item.on_hand, item.reserved) == (8, 0)
-        assert (done["authorisation"], done["capture"], done["void"]) == (1, 1, 0)
+        assert (done["authorisation"], done["capture"], done["void"], done["refund"]) == (1, 1, 0, 0)
+    elif shown.status == "refunded":
+        assert (item.on_hand, item.reserved) == (10, 0)
+        assert (done["authorisation"], done["capture"], done["void"], done["refund"]) == (1, 1, 0, 1)
     else:
         assert shown.status == "cancelled"
         assert (item.on_hand, item.reserved) == (10, 0)

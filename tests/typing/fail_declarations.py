@@ -32,14 +32,14 @@ from schemas.orders import (
     ConfirmOrder,
     GetOrder,
     ListOrders,
-    OrderConfirmed,
     OrderPlaced,
+    OrderReserved,
     OrderTimelineView,
     OrderView,
     PlaceOrder,
 )
 from schemas.payments import PaymentSubmitted
-from schemas.users import CustomerView, GetCustomer
+from schemas.users import GetUser, UserView
 
 
 class Order(msgspec.Struct, frozen=True):
@@ -50,7 +50,7 @@ class Item(msgspec.Struct, frozen=True):
     sku: str
 
 
-def evolve(order: Order | None, event: OrderPlaced | OrderConfirmed) -> Order:
+def evolve(order: Order | None, event: OrderPlaced | OrderReserved) -> Order:
     return order or Order(event.order_id)
 
 
@@ -58,20 +58,20 @@ def evolve_item(item: Item | None, event: StockReserved) -> Item:
     return item or Item("tea")
 
 
-def place(order: Order | None, command: PlaceOrder, who: CustomerView, prices: PriceList) -> Iterator[OrderPlaced]:
+def place(order: Order | None, command: PlaceOrder, who: UserView, prices: PriceList) -> Iterator[OrderPlaced]:
     yield from ()
 
 
-def confirm(order: Order | None, command: ConfirmOrder) -> Iterator[OrderConfirmed]:
-    yield OrderConfirmed(order_id=command.order_id)
+def confirm(order: Order | None, command: ConfirmOrder) -> Iterator[OrderReserved]:
+    yield OrderReserved(order_id=command.order_id)
 
 
-def confirm_item(item: Item | None, command: ConfirmOrder) -> Iterator[OrderConfirmed]:
-    yield OrderConfirmed(order_id=command.order_id)
+def confirm_item(item: Item | None, command: ConfirmOrder) -> Iterator[OrderReserved]:
+    yield OrderReserved(order_id=command.order_id)
 
 
-def confirm_blindly(order: Order, command: ConfirmOrder) -> Iterator[OrderConfirmed]:
-    yield OrderConfirmed(order_id=command.order_id)
+def confirm_blindly(order: Order, command: ConfirmOrder) -> Iterator[OrderReserved]:
+    yield OrderReserved(order_id=command.order_id)
 
 
 def confirm_by_command(order: Order | None, command: ConfirmOrder) -> Iterator[ConfirmOrder]:
@@ -86,8 +86,8 @@ def keys_of_order(command: ConfirmOrder) -> Iterator[Key]:
     yield Key(Order, command.order_id)
 
 
-def customer_of(command: PlaceOrder) -> GetCustomer:
-    return GetCustomer(customer_id=command.customer_id)
+def customer_of(command: PlaceOrder) -> GetUser:
+    return GetUser(user_id=command.customer_id)
 
 
 def prices_of(command: PlaceOrder) -> GetPrices:
@@ -173,8 +173,8 @@ def confirm_reserved(reserved: StockReserved, outcomes: Outcomes) -> ConfirmOrde
     return ConfirmOrder(order_id=reserved.reservation_id)
 
 
-def confirm_twice(order: OrderPlaced, outcomes: Outcomes) -> OrderConfirmed:
-    return OrderConfirmed(order_id=order.order_id)
+def confirm_twice(order: OrderPlaced, outcomes: Outcomes) -> OrderReserved:
+    return OrderReserved(order_id=order.order_id)
 
 
 def cancel_order(order: OrderPlaced, outcomes: Outcomes, refused: Refused) -> CancelOrder:

@@ -27,27 +27,27 @@ from actors.mesh import (
 from actors.mesh.testing.given import given
 from actors.payments.provider import SimulatedCards, authorise, find_authorisation
 from schemas.inventory import GetPrices, PriceList, ReserveStock, StockReserved
-from schemas.orders import CancelOrder, ConfirmOrder, GetOrder, OrderConfirmed, OrderPlaced, OrderView, PlaceOrder
+from schemas.orders import CancelOrder, ConfirmOrder, GetOrder, OrderPlaced, OrderReserved, OrderView, PlaceOrder
 from schemas.payments import PaymentSubmitted
-from schemas.users import CustomerView, GetCustomer
+from schemas.users import GetUser, UserView
 
 
 class Order(msgspec.Struct, frozen=True):
     order_id: str
 
 
-def evolve(order: Order | None, event: OrderPlaced | OrderConfirmed) -> Order:
+def evolve(order: Order | None, event: OrderPlaced | OrderReserved) -> Order:
     return order or Order(event.order_id)
 
 
-def place(order: Order | None, command: PlaceOrder, customer: CustomerView, prices: PriceList) -> Iterator[OrderPlaced]:
+def place(order: Order | None, command: PlaceOrder, customer: UserView, prices: PriceList) -> Iterator[OrderPlaced]:
     yield from ()
 
 
-def confirm(order: Order | None, command: ConfirmOrder) -> Iterator[OrderConfirmed]:
+def confirm(order: Order | None, command: ConfirmOrder) -> Iterator[OrderReserved]:
     if order is None:
         raise Refused("order_unknown", kind="not_found")
-    yield OrderConfirmed(order_id=order.order_id)
+    yield OrderReserved(order_id=order.order_id)
 
 
 def reserve(states: States, command: ReserveStock) -> Iterator[StockReserved]:
@@ -63,8 +63,8 @@ def more_keys(states: States, command: ReserveStock) -> list[Key]:
     return []
 
 
-def customer_of(command: PlaceOrder) -> GetCustomer:
-    return GetCustomer(customer_id=command.customer_id)
+def customer_of(command: PlaceOrder) -> GetUser:
+    return GetUser(user_id=command.customer_id)
 
 
 def prices_of(command: PlaceOrder) -> GetPrices:
@@ -84,7 +84,7 @@ async def get_order(query: GetOrder, read: Read) -> OrderView:
 
 
 def confirm_order(order: OrderPlaced, outcomes: Outcomes) -> ConfirmOrder:
-    assert_type(outcomes.of(OrderConfirmed), OrderConfirmed | None)
+    assert_type(outcomes.of(OrderReserved), OrderReserved | None)
     return ConfirmOrder(order_id=order.order_id)
 
 
@@ -129,7 +129,7 @@ actor = Actor(
             name="confirmation",
             key="order_id",
             starts_on=OrderPlaced,
-            steps=(Step(confirm_order, until=OrderConfirmed, pivot=True),),
+            steps=(Step(confirm_order, until=OrderReserved, pivot=True),),
             on_refusal=cancel_order,
         ),
     ),

@@ -19,11 +19,14 @@ from schemas.inventory import (
     StockFreed,
     StockHeld,
     StockReceived,
+    StockReturned,
     StockTaken,
 )
 from schemas.values import Money
 
-ItemEvent: TypeAlias = ItemAdded | PriceChanged | StockReceived | StockHeld | StockFreed | StockTaken | LowStockReached
+ItemEvent: TypeAlias = (
+    ItemAdded | PriceChanged | StockReceived | StockHeld | StockFreed | StockTaken | StockReturned | LowStockReached
+)
 
 
 class Item(msgspec.Struct, frozen=True, kw_only=True):
@@ -67,7 +70,7 @@ def evolve(item: Item | None, event: ItemEvent) -> Item:
     match event:
         case PriceChanged():
             return replace(item, price=event.price)
-        case StockReceived():
+        case StockReceived() | StockReturned():
             return rearmed(replace(item, on_hand=item.on_hand + event.quantity))
         case StockHeld():
             return replace(item, reserved=item.reserved + event.quantity)

@@ -16,19 +16,24 @@ from schemas.inventory import (
     LowStockReached,
     ReleaseReason,
     ReleaseStock,
+    ReservationReturned,
     ReservationStatus,
     ReserveStock,
+    ReturnStock,
     StockCommitted,
     StockFreed,
     StockHeld,
     StockReleased,
     StockReserved,
+    StockReturned,
     StockTaken,
 )
 from schemas.values import Line
 
-ReservationEvent: TypeAlias = StockReserved | StockReleased | StockCommitted
+ReservationEvent: TypeAlias = StockReserved | StockReleased | StockCommitted | ReservationReturned
 StockEvent: TypeAlias = ReservationEvent | ItemEvent
+Ending: TypeAlias = ReleaseStock | CommitStock | ReturnStock | ExpireReservation
+"""The commands that name a reservation and not its lines."""
 
 HELD_SECONDS = 900
 """How long a reservation holds without being committed: long for a payment, short for the next customer."""
@@ -65,8 +70,19 @@ def release(states: States, command: ReleaseStock) -> Iterator[StockEvent]:
             yield StockReleased(reservation_id=command.reservation_id, lines=(), reason="released")
         case "committed":
             raise Refused("reservation_committed", "what has left the stock cannot be released")
-        case "released":
+        case "released" | "returned":
             return
+
+
+def put_back(states: States, command: ReturnStock) -> Iterator[StockEvent]:
+    reservation = states.of(Reservation, command.reservation_id)
+    if reservation is None or reservation.status != "committed":
+        # The commit may be on its way still, and must find the door shut.
+        yield from release(states, ReleaseStock(reservation_id=command.reservation_id))
+        return
+    for line in reservation.lines:
+        yield StockReturned(sku=line.sku, reservation_id=command.reservation_id, quantity=line.quantity)
+    yield ReservationReturned(reservation_id=command.reservation_id, lines=reservation.lines)
 
 
 def commit(states: States, command: CommitStock) -> Iterator[StockEvent]:
@@ -76,6 +92,8 @@ def commit(states: States, command: CommitStock) -> Iterator[StockEvent]:
             return
         case "released":
             raise Refused("reservation_released", "a released reservation stays released")
+        case "returned":
+            raise Refused("reservation_returned", "what was put back is not taken again")
         case "expired":
             yield from hold(states, command.reservation_id, reservation.lines)
         case "held":
@@ -101,11 +119,11 @@ def keys_of_lines(command: ReserveStock) -> Iterator[Key]:
         yield Key(Item, sku)
 
 
-def key_alone(command: ReleaseStock | CommitStock | ExpireReservation) -> Iterator[Key]:
+def key_alone(command: Ending) -> Iterator[Key]:
     yield Key(Reservation, command.reservation_id)
 
 
-def keys_held(states: States, command: ReleaseStock | CommitStock | ExpireReservation) -> Iterable[Key]:
+def keys_held(states: States, command: Ending) -> Iterable[Key]:
     """Only the reservation itself knows which items it holds."""
     reservation = states.of(Reservation, command.reservation_id)
     return [Key(Item, line.sku) for line in reservation.lines] if reservation else []
@@ -117,7 +135,17 @@ def evolve(reservation: Reservation | None, event: ReservationEvent) -> Reservat
     if reservation is None:
         assert isinstance(event, StockReleased), "only a release may come before its reservation"
         return Reservation(reservation_id=event.reservation_id, lines=(), status=event.reason)
-    return replace(reservation, status=event.reason if isinstance(event, StockReleased) else "committed")
+    return replace(reservation, status=status_after(event))
+
+
+def status_after(event: StockReleased | StockCommitted | ReservationReturned) -> ReservationStatus:
+    match event:
+        case StockReleased():
+            return event.reason
+        case StockCommitted():
+            return "committed"
+        case ReservationReturned():
+            return "returned"
 
 
 def hold(states: States, reservation_id: str, lines: tuple[Line, ...]) -> Iterator[ItemEvent]:
@@ -157,7 +185,7 @@ def existing(states: States, reservation_id: str) -> Reservation:
 
 def refuse_unless_same(reservation: Reservation, command: ReserveStock) -> None:
     """Reserving again is nothing new where it is the same reservation and was not given back."""
-    if reservation.status in ("released", "expired"):
+    if reservation.status in ("released", "expired", "returned"):
         raise Refused(f"reservation_{reservation.status}", "a reservation given back is not held again")
     if reservation.lines != command.lines:
         raise Refused("reservation_exists", f"reservation {command.reservation_id} has other lines")

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Literal, NamedTuple, Protocol
 
-SagaStatus = Literal["running", "undoing", "done", "undone"]
+SagaStatus = Literal["heard", "running", "undoing", "done", "undone"]
+"""`heard`: events have come that it follows, and the one that starts it has not, or never will."""
 
 
 class SagaRow(NamedTuple):
@@ -32,7 +33,9 @@ class SagaRows(Protocol):
         """Return unfinished rows whose time has come, oldest first."""
         ...
 
-    async def count(self, saga: str) -> Mapping[SagaStatus, int]: ...
+    async def unfinished(self, saga: str) -> Mapping[SagaStatus, int]:
+        """Return how many that have started are running and undoing."""
+        ...
 
 
 class EffectRow(NamedTuple):
@@ -106,6 +109,8 @@ class DeadLetterRows(Protocol):
         ...
 
     async def list(self, after_id: str, limit: int) -> Sequence[DeadLetter]: ...
+
+    async def count(self) -> int: ...
 
     async def get(self, letter_id: str) -> DeadLetter | None: ...
 

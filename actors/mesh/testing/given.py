@@ -1,6 +1,6 @@
 """Given a past, when a command comes, then these events follow: how the rules of a domain are tested.
 
-given(evolve, placed, reserved).when(confirm, ConfirmOrder(order_id="o1")).then(OrderConfirmed(order_id="o1"))
+given(evolve, placed).when(mark_reserved, MarkOrderReserved(order_id="o1")).then(OrderReserved(order_id="o1"))
 given(evolve, placed).when(confirm, ConfirmOrder(order_id="o1")).refused("order_unreserved")
 given_actor(inventory.actor, added, received).when(ReserveStock(...)).then(StockHeld(...), StockReserved(...))
 given_actor(orders.actor, placed).asked(GetOrder(order_id="o1")).answered(OrderView(...))
@@ -147,16 +147,16 @@ class GivenActor:
                 return answer_of(cast("Coroutine[Any, Any, object]", binding.answer(query, self._rows)))
         raise LookupError(f"{self._blueprint.name} does not answer {type(query).__name__}")
 
-    def when(self, command: Command[Any]) -> Outcome:
-        """Decide a command on exactly those states whose keys it names."""
+    def when(self, command: Command[Any], *consulted: Any) -> Outcome:
+        """Decide a command on exactly those states whose keys it names, with what its port said where it asks one."""
         decision, aggregate = self._decisions[type(command)], self._homes[type(command)]
         if decision.keys is None:
             state = self._states.get(Key(aggregate.state, getattr(command, aggregate.key)))
-            return outcome_of(lambda: decision.decide(state, command), self._fold)
+            return outcome_of(lambda: decision.decide(state, command, *consulted), self._fold)
         keys = tuple(decision.keys(command))
         if decision.more_keys is not None:
             keys += tuple(decision.more_keys(self._seen(keys), command))
-        return outcome_of(lambda: decision.decide(self._seen(keys), command), self._fold)
+        return outcome_of(lambda: decision.decide(self._seen(keys), command, *consulted), self._fold)
 
     def state(self, state: type[S], entity_id: str) -> S | None:
         """Return what the past of one aggregate adds up to."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from random import Random
 from typing import Any
 
@@ -11,6 +11,7 @@ from actors.mesh._chaos import Chaos
 from actors.mesh._errors import MeshError, TimedOut, Unavailable
 from actors.mesh._ports import (
     Again,
+    BrokerSurvey,
     Bus,
     BusReply,
     Clock,
@@ -108,6 +109,25 @@ class WeatherBus:
         except MeshError:
             return
 
+    async def gather(
+        self,
+        subject: str,
+        body: bytes,
+        headers: Mapping[str, str],
+        *,
+        timeout_seconds: float,
+        stall_seconds: float,
+        replies_max: int,
+    ) -> Sequence[BusReply]:
+        return await self._bus.gather(
+            subject,
+            body,
+            headers,
+            timeout_seconds=timeout_seconds,
+            stall_seconds=stall_seconds,
+            replies_max=replies_max,
+        )
+
     async def publish(self, subject: str, body: bytes, headers: Mapping[str, str]) -> None:
         await self._bus.publish(subject, body, headers)
 
@@ -166,8 +186,16 @@ class WeatherBus:
     async def stream_state(self, stream: str) -> StreamState:
         return await self._bus.stream_state(stream)
 
+    async def survey(self) -> BrokerSurvey:
+        return await self._bus.survey()
+
     def stored_ids(self, stream: str) -> AsyncIterator[str]:
         return self._bus.stored_ids(stream)
+
+    def tail(
+        self, stream: str, subjects: Sequence[str], *, after_sequence: int | None = None
+    ) -> AsyncGenerator[Delivered, None]:
+        return self._bus.tail(stream, subjects, after_sequence=after_sequence)
 
     async def close(self) -> None:
         """The shared bus is closed by its owner."""

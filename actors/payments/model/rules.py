@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from msgspec.structs import replace
+
 from actors.mesh import Refused
 from actors.payments.model.state import Payment, PaymentEvent
 from actors.payments.model.table import due
 from schemas.payments import (
     AuthorisePayment,
+    CaptureDeclined,
     CapturePayment,
     CaptureSubmitted,
     PaymentAuthorised,
@@ -21,8 +24,10 @@ from schemas.payments import (
     RecordCapture,
     RecordRefund,
     RecordVoid,
+    RefundDeclined,
     RefundPayment,
     RefundSubmitted,
+    VoidDeclined,
     VoidPayment,
     VoidSubmitted,
     VoidWanted,
@@ -67,14 +72,18 @@ def capture(payment: Payment | None, command: CapturePayment) -> Iterator[Paymen
 
 
 def record_capture(payment: Payment | None, command: RecordCapture) -> Iterator[PaymentEvent]:
-    if PaymentCaptured in due(payment, "captured"):
-        held = known(payment)
-        yield PaymentCaptured(
-            payment_id=held.payment_id,
-            order_id=held.order_id,
-            amount=amount_of(held),
-            provider_reference=command.provider_reference,
-        )
+    if PaymentCaptured not in due(payment, "captured"):
+        return
+    held = known(payment)
+    if not command.approved:
+        yield CaptureDeclined(payment_id=held.payment_id, order_id=held.order_id, decline_code=command.decline_code)
+        return
+    yield PaymentCaptured(
+        payment_id=held.payment_id,
+        order_id=held.order_id,
+        amount=amount_of(held),
+        provider_reference=command.provider_reference,
+    )
 
 
 def void(payment: Payment | None, command: VoidPayment) -> Iterator[PaymentEvent]:
@@ -91,26 +100,48 @@ def void(payment: Payment | None, command: VoidPayment) -> Iterator[PaymentEvent
 
 
 def record_void(payment: Payment | None, command: RecordVoid) -> Iterator[PaymentEvent]:
-    if PaymentVoided in due(payment, "voided"):
-        yield PaymentVoided(payment_id=command.payment_id, order_id=known(payment).order_id)
+    if PaymentVoided not in due(payment, "voided"):
+        return
+    payment_id, order_id = command.payment_id, known(payment).order_id
+    if not command.approved:
+        yield VoidDeclined(payment_id=payment_id, order_id=order_id, decline_code=command.decline_code)
+        return
+    yield PaymentVoided(payment_id=payment_id, order_id=order_id)
 
 
 def refund(payment: Payment | None, command: RefundPayment) -> Iterator[PaymentEvent]:
     events = due(payment, "refund")
     taken = known(payment)
     earlier = taken.refunds.get(command.refund_id)
-    if earlier is not None and earlier.amount == command.amount:
+    if earlier is not None and command.amount in (None, earlier.amount):
         return
     if earlier is not None:
         raise Refused("refund_exists", f"refund {command.refund_id} is of another amount")
-    refuse_unless_refundable(taken, command.amount)
+    if command.amount is None and taken.refundable_minor == 0:
+        yield nothing_left(taken, command.refund_id)
+        return
+    amount = command.amount or replace(amount_of(taken), amount_minor=taken.refundable_minor)
+    refuse_unless_refundable(taken, amount)
     if RefundSubmitted in events:
         yield RefundSubmitted(
             payment_id=taken.payment_id,
             order_id=taken.order_id,
             refund_id=command.refund_id,
-            amount=command.amount,
+            amount=amount,
         )
+
+
+def nothing_left(payment: Payment, refund_id: str) -> PaymentRefunded:
+    """All that is left of nothing is given back at once: a free order's, or what went back before."""
+    if payment.status == "refunding":
+        raise Refused("refund_unfinished", "what is left is on its way back, and may be declined yet")
+    return PaymentRefunded(
+        payment_id=payment.payment_id,
+        order_id=payment.order_id,
+        refund_id=refund_id,
+        amount=replace(amount_of(payment), amount_minor=0),
+        provider_reference="",
+    )
 
 
 def record_refund(payment: Payment | None, command: RecordRefund) -> Iterator[PaymentEvent]:
@@ -120,14 +151,25 @@ def record_refund(payment: Payment | None, command: RecordRefund) -> Iterator[Pa
     events = due(payment, "refunded")
     if asked is None:
         raise Refused("refund_unknown", f"no refund {command.refund_id} was asked for", kind="not_found")
-    if PaymentRefunded in events:
-        yield PaymentRefunded(
+    if PaymentRefunded not in events:
+        return
+    order_id = known(payment).order_id
+    if not command.approved:
+        yield RefundDeclined(
             payment_id=command.payment_id,
-            order_id=known(payment).order_id,
+            order_id=order_id,
             refund_id=command.refund_id,
             amount=asked.amount,
-            provider_reference=command.provider_reference,
+            decline_code=command.decline_code,
         )
+        return
+    yield PaymentRefunded(
+        payment_id=command.payment_id,
+        order_id=order_id,
+        refund_id=command.refund_id,
+        amount=asked.amount,
+        provider_reference=command.provider_reference,
+    )
 
 
 def refuse_unless_refundable(payment: Payment, amount: Money) -> None:

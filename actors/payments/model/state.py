@@ -8,6 +8,7 @@ import msgspec
 from msgspec.structs import replace
 
 from schemas.payments import (
+    CaptureDeclined,
     CaptureSubmitted,
     PaymentAuthorised,
     PaymentCaptured,
@@ -16,24 +17,27 @@ from schemas.payments import (
     PaymentStatus,
     PaymentSubmitted,
     PaymentVoided,
+    RefundDeclined,
     RefundSubmitted,
+    VoidDeclined,
     VoidSubmitted,
     VoidWanted,
 )
 from schemas.values import Money
 
-RefundEvent: TypeAlias = RefundSubmitted | PaymentRefunded
+RefundEvent: TypeAlias = RefundSubmitted | RefundDeclined | PaymentRefunded
 PaymentEvent: TypeAlias = (
     PaymentSubmitted
     | PaymentAuthorised
     | PaymentDeclined
     | CaptureSubmitted
+    | CaptureDeclined
     | PaymentCaptured
     | VoidWanted
     | VoidSubmitted
+    | VoidDeclined
     | PaymentVoided
-    | RefundSubmitted
-    | PaymentRefunded
+    | RefundEvent
 )
 
 
@@ -80,21 +84,27 @@ def evolve(payment: Payment | None, event: PaymentEvent) -> Payment:
             return replace(payment, status="declined")
         case CaptureSubmitted():
             return replace(payment, status="capturing")
+        case CaptureDeclined():
+            return replace(payment, status="capture_declined")
         case PaymentCaptured():
             return replace(payment, status="captured", captured_minor=event.amount.amount_minor)
         case VoidWanted():
             return replace(payment, status="void_wanted")
         case VoidSubmitted():
             return replace(payment, status="voiding")
+        case VoidDeclined():
+            return replace(payment, status="void_declined")
         case PaymentVoided():
             return replace(payment, status="voided")
-        case RefundSubmitted() | PaymentRefunded():
+        case RefundSubmitted() | RefundDeclined() | PaymentRefunded():
             return with_refund(payment, event)
 
 
 def with_refund(payment: Payment, event: RefundEvent) -> Payment:
-    refund = Refund(amount=event.amount, done=isinstance(event, PaymentRefunded))
-    refunds = {**payment.refunds, event.refund_id: refund}
+    # A declined one is forgotten: its money can be given back again, and its id may name it.
+    refunds = {refund_id: refund for refund_id, refund in payment.refunds.items() if refund_id != event.refund_id}
+    if not isinstance(event, RefundDeclined):
+        refunds[event.refund_id] = Refund(amount=event.amount, done=isinstance(event, PaymentRefunded))
     pending = sum(not each.done for each in refunds.values())
     refunded_minor = sum(each.amount.amount_minor for each in refunds.values() if each.done)
     return replace(payment, refunds=refunds, status=status_of_refunds(pending, refunded_minor, payment.captured_minor))

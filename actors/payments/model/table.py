@@ -24,7 +24,10 @@ from schemas.payments import (
 Outcome: TypeAlias = tuple[type[PaymentEvent], ...] | str
 """The events that are due, none where it is so already, or the code of the refusal."""
 Move = Literal["authorise", "approve", "decline", "capture", "captured", "void", "voided", "refund", "refunded"]
-"""What we are asked for, and what the card processor says: it approves or declines, has captured, voided, refunded."""
+"""What we are asked for, and what the card processor says: it approves or declines, has captured, voided, refunded.
+
+Its no to a capture, void or refund goes by the cell of its yes: due where that is, and then the event is a decline.
+"""
 
 SAME: Outcome = ()
 SUBMIT, APPROVE, DECLINE = (PaymentSubmitted,), (PaymentAuthorised,), (PaymentDeclined,)
@@ -44,11 +47,15 @@ TABLE: Mapping[PaymentStatus | None, tuple[Outcome, ...]] = {
     "authorised":  (SAME,        SAME,      SAME,      CAPTURE,   UNASKED,    LET_GO,   UNASKED,  UNTAKEN,  UNASKED),
     "declined":    (DECLINED,    LET_GO,    SAME,      DECLINED,  UNASKED,    SAME,     UNASKED,  DECLINED, UNASKED),
     "capturing":   (SAME,        SAME,      SAME,      SAME,      TAKEN,      CAPTURED, UNASKED,  UNTAKEN,  UNASKED),
+    "capture_declined":
+                   (SAME,        SAME,      SAME,      CAPTURE,   UNASKED,    LET_GO,   UNASKED,  UNTAKEN,  UNASKED),
     "captured":    (SAME,        SAME,      SAME,      SAME,      SAME,       CAPTURED, UNASKED,  REFUND,   UNASKED),
     "refunding":   (SAME,        SAME,      SAME,      SAME,      SAME,       CAPTURED, UNASKED,  REFUND,   GIVEN),
     "refunded":    (SAME,        SAME,      SAME,      SAME,      SAME,       CAPTURED, UNASKED,  REFUND,   UNASKED),
     "void_wanted": (VOIDED,      BOTH,      DECLINE,   VOIDED,    UNASKED,    SAME,     UNASKED,  VOIDED,   UNASKED),
     "voiding":     (VOIDED,      SAME,      SAME,      VOIDED,    UNASKED,    SAME,     GONE,     VOIDED,   UNASKED),
+    "void_declined":
+                   (VOIDED,      SAME,      SAME,      VOIDED,    UNASKED,    LET_GO,   UNASKED,  VOIDED,   UNASKED),
     "voided":      (VOIDED,      LET_GO,    SAME,      VOIDED,    UNASKED,    SAME,     SAME,     VOIDED,   UNASKED),
 }  # fmt: skip
 

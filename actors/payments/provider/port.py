@@ -6,7 +6,6 @@ from typing import Literal, Protocol
 
 import msgspec
 
-from actors.mesh import Broken
 from schemas.payments import (
     CaptureSubmitted,
     PaymentSubmitted,
@@ -97,21 +96,28 @@ def authorisation(event: PaymentSubmitted, answer: Answer) -> RecordAuthorisatio
 
 
 def captured(event: CaptureSubmitted, answer: Answer) -> RecordCapture:
-    return RecordCapture(payment_id=event.payment_id, provider_reference=reference(answer, "capture"))
+    return RecordCapture(
+        payment_id=event.payment_id,
+        approved=answer.approved,
+        provider_reference=answer.provider_reference,
+        decline_code=answer.decline_code,
+    )
 
 
 def voided(event: VoidSubmitted, answer: Answer) -> RecordVoid:
-    return RecordVoid(payment_id=event.payment_id, provider_reference=reference(answer, "void"))
+    return RecordVoid(
+        payment_id=event.payment_id,
+        approved=answer.approved,
+        provider_reference=answer.provider_reference,
+        decline_code=answer.decline_code,
+    )
 
 
 def refunded(event: RefundSubmitted, answer: Answer) -> RecordRefund:
     return RecordRefund(
-        payment_id=event.payment_id, refund_id=event.refund_id, provider_reference=reference(answer, "refund")
+        payment_id=event.payment_id,
+        refund_id=event.refund_id,
+        approved=answer.approved,
+        provider_reference=answer.provider_reference,
+        decline_code=answer.decline_code,
     )
-
-
-def reference(answer: Answer, what: str) -> str:
-    """Only an authorisation may be declined; where our money is meant, a no is a fault that a person must look at."""
-    if not answer.approved:
-        raise Broken(f"the card processor declined a {what}: {answer.decline_code}")
-    return answer.provider_reference

@@ -21,6 +21,12 @@ TROUBLES: Final[dict[str, Trouble]] = {
     "card-error-before": "error_before",
 }
 """What goes wrong with the first call of these cards; the second is answered. `card-approved` has nothing special."""
+RELUCTANT: Final[dict[str, OperationKind]] = {
+    "card-capture-declined": "capture",
+    "card-void-declined": "void",
+    "card-refund-declined": "refund",
+}
+"""Of these cards the first such operation is declined, `try_again_later`; one under another key afterwards is not."""
 
 
 class Instruction(msgspec.Struct, frozen=True, kw_only=True):
@@ -96,6 +102,8 @@ class CardBooks:
         held, taken = self._moved(payment_id, "authorisation"), self._moved(payment_id, "capture")
         voided = any(done.instruction.kind == "void" for done in self._approved(payment_id))
         amount_minor = instruction.amount.amount_minor if instruction.amount else 0
+        if self._reluctant(instruction):
+            return "try_again_later"
         match instruction.kind:
             case "authorisation":
                 return DECLINES.get(instruction.payment_token, "")
@@ -107,6 +115,11 @@ class CardBooks:
             case "refund":
                 over = self._moved(payment_id, "refund") + amount_minor > taken
                 return "refund_over_capture" if over else ""
+
+    def _reluctant(self, instruction: Instruction) -> bool:
+        earlier = [each.instruction for each in self._by_payment.get(instruction.payment_id, ())]
+        wanted = {RELUCTANT.get(each.payment_token) for each in earlier}
+        return instruction.kind in wanted and all(each.kind != instruction.kind for each in earlier)
 
     def _approved(self, payment_id: str) -> list[Operation]:
         return [each for each in self._by_payment.get(payment_id, ()) if each.answer.approved]

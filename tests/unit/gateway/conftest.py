@@ -10,12 +10,15 @@ import msgspec
 import pytest
 from litestar.testing import AsyncTestClient
 
+from actors.mesh import Refused
 from actors.mesh._principals import Signer, Verifier
 from actors.mesh._telemetry import FinishedSpan, Telemetry
+from actors.mesh.adapters.memory.bus import MemoryBus
 from actors.mesh.testing.clock import FakeClock
 from gateway.app import create_app
 from gateway.auth import DevelopmentTokens
 from gateway.limits import Bounds
+from gateway.live.broadcast import Broadcast, LiveBounds
 from schemas.envelope import Envelope
 from schemas.message import Accepted, Event, Message
 from schemas.principal import Principal
@@ -27,6 +30,7 @@ PEOPLE = {
     "sam-token": Principal(subject="staff-sam", roles=("support",)),
     "wendy-token": Principal(subject="staff-wendy", roles=("warehouse",)),
     "otto-token": Principal(subject="staff-otto", roles=("operator",)),
+    "alma-token": Principal(subject="staff-alma", roles=("admin",)),
 }
 ORDER = {
     "lines": [{"sku": "tea", "quantity": 2}],
@@ -120,22 +124,39 @@ class Answer(NamedTuple):
         return msgspec.json.decode(self.body)
 
 
+class People:
+    """Lets in whom it knows, until the test says otherwise."""
+
+    def __init__(self) -> None:
+        self.refuses: Refused | None = None
+        self._known = DevelopmentTokens(PEOPLE)
+
+    def __call__(self, authorization: str) -> Principal:
+        if self.refuses is not None:
+            raise self.refuses
+        return self._known(authorization)
+
+
 class Gateway:
     """The app, its doubles, and a way to call it with bytes that no HTTP client would send."""
 
-    def __init__(self, bounds: Bounds | None = None) -> None:
+    def __init__(self, bounds: Bounds | None = None, live: LiveBounds | None = None) -> None:
         self.mesh = FakeMesh()
         self.clock = FakeClock()
         self.spans: list[FinishedSpan] = []
         self.signer = Signer(bytes(range(32)), "gateway", self.clock)
         self.verifier = Verifier({"gateway": self.signer.public_key}, self.clock)
+        self.people = People()
+        self.bus = MemoryBus(self.clock)
+        self.live = Broadcast(self.bus, clock=self.clock, ids=FakeIds(), bounds=live or LiveBounds())
         self.app = create_app(
             self.mesh,
-            authenticate=DevelopmentTokens(PEOPLE),
+            authenticate=self.people,
             signer=self.signer,
             clock=self.clock,
             ids=FakeIds(),
             telemetry=Telemetry("gateway", collect=self.spans),
+            live=self.live,
             bounds=bounds or Bounds(),
         )
 
@@ -180,6 +201,11 @@ def gateway() -> Gateway:
 
 @pytest.fixture
 def gateway_within() -> Callable[[Bounds], Gateway]:
+    return Gateway
+
+
+@pytest.fixture
+def gateway_of() -> type[Gateway]:
     return Gateway
 
 

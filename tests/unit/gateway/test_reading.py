@@ -12,6 +12,7 @@ from gateway.reading import Reader
 from gateway.routes import ROUTES
 from schemas.inventory import ChangePrice
 from schemas.orders import GetOrder, ListOrders
+from schemas.users import GetUser
 from schemas.values import Money
 from tests.unit.gateway.conftest import Reply
 
@@ -144,20 +145,21 @@ async def test_a_customer_is_always_asking_for_themselves(gateway: Any, client: 
 
 
 @pytest.mark.parametrize(
-    ("path", "query"), [("/v1/orders", b"customer_id=cust-grace"), ("/v1/customers/cust-grace", b"")]
+    ("path", "query", "code"),
+    [("/v1/orders", b"customer_id=cust-grace", "customer_unknown"), ("/v1/users/cust-grace", b"", "user_unknown")],
 )
-async def test_another_customer_does_not_exist_for_a_customer(gateway: Any, path: str, query: bytes) -> None:
+async def test_another_customer_does_not_exist_for_a_customer(gateway: Any, path: str, query: bytes, code: str) -> None:
     answer = await gateway.call("GET", path, query=query)
-    assert (answer.status, answer.problem["code"]) == (404, "customer_unknown")
+    assert (answer.status, answer.problem["code"]) == (404, code)
     assert gateway.mesh.asked == []
 
 
 async def test_staff_see_everybody_or_one(gateway: Any) -> None:
     await gateway.call("GET", "/v1/orders", token="sam-token")
     await gateway.call("GET", "/v1/orders", query=b"customer_id=cust-ada", token="sam-token")
-    await gateway.call("GET", "/v1/customers/cust-ada", token="sam-token")
-    asked = [message.customer_id for message, _ in gateway.mesh.asked]
-    assert asked == [None, "cust-ada", "cust-ada"]
+    await gateway.call("GET", "/v1/users/cust-ada", token="sam-token")
+    asked = [message for message, _ in gateway.mesh.asked]
+    assert asked == [ListOrders(), ListOrders(customer_id="cust-ada"), GetUser(user_id="cust-ada")]
 
 
 @pytest.mark.parametrize(

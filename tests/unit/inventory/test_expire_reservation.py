@@ -5,12 +5,14 @@ from actors.mesh.testing.given import given_actor
 from schemas.inventory import (
     ExpireReservation,
     ItemAdded,
+    ReservationReturned,
     StockCommitted,
     StockFreed,
     StockHeld,
     StockReceived,
     StockReleased,
     StockReserved,
+    StockReturned,
     StockTaken,
 )
 from schemas.values import Line, Money
@@ -55,6 +57,12 @@ def test_what_was_committed_does_not_expire() -> None:
 
 def test_what_was_released_does_not_expire() -> None:
     given_actor(inventory.actor, *HELD, *FREED, RELEASED).when(EXPIRE).nothing()
+
+
+def test_what_was_returned_does_not_expire() -> None:
+    back = [StockReturned(sku=line.sku, reservation_id="r1", quantity=line.quantity) for line in TWO_LINES]
+    past = (*HELD, *TAKEN, COMMITTED, *back, ReservationReturned(reservation_id="r1", lines=TWO_LINES))
+    given_actor(inventory.actor, *past).when(EXPIRE).nothing()
 
 
 def test_an_unknown_reservation_does_not_expire() -> None:

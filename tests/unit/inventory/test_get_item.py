@@ -17,6 +17,7 @@ from schemas.inventory import (
     StockFreed,
     StockHeld,
     StockReceived,
+    StockReturned,
     StockTaken,
 )
 from schemas.values import Money
@@ -33,6 +34,9 @@ PAST = given_actor(
     StockTaken(sku="tea", reservation_id="r1", quantity=3),
     StockHeld(sku="tea", reservation_id="r3", quantity=1),
     StockFreed(sku="tea", reservation_id="r3", quantity=1),
+    StockHeld(sku="tea", reservation_id="r4", quantity=4),
+    StockTaken(sku="tea", reservation_id="r4", quantity=4),
+    StockReturned(sku="tea", reservation_id="r4", quantity=4),
 )
 TEA = ItemView(sku="tea", title="Tea", price=EUR_500, on_hand=7, reserved=2)
 CUP = ItemView(sku="cup", title="Cup", price=EUR_1200, on_hand=0, reserved=0)

@@ -23,7 +23,9 @@ from schemas.inventory import (
     ReceiveStock,
     ReleaseStock,
     ReserveStock,
+    ReturnStock,
     StockReceived,
+    StockReturned,
     StockTaken,
 )
 from schemas.message import Command, Event
@@ -79,6 +81,11 @@ class Warehouse(RuleBasedStateMachine):
         assert not (events and reservation_id in self.shut), "committed after it was released"
 
     @rule(reservation_id=ids)
+    def put_back(self, reservation_id: str) -> None:
+        self.ask(ReturnStock(reservation_id=reservation_id))
+        self.shut.add(reservation_id)
+
+    @rule(reservation_id=ids)
     def expire(self, reservation_id: str) -> None:
         self.ask(ExpireReservation(reservation_id=reservation_id))
 
@@ -87,6 +94,9 @@ class Warehouse(RuleBasedStateMachine):
         for event in events:
             if isinstance(event, StockTaken):
                 self.taken[event.sku] += event.quantity
+            if isinstance(event, StockReturned):
+                self.taken[event.sku] -= event.quantity
+                assert self.taken[event.sku] >= 0, "more came back than was taken"
             if isinstance(event, LowStockReached):
                 assert event.sku in self.armed, "told twice without having risen above the threshold"
                 self.armed.remove(event.sku)

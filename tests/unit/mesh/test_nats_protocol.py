@@ -240,9 +240,9 @@ def test_a_place_in_a_stream_is_read_from_short_and_from_long_subjects() -> None
     def at(reply: str) -> Place:
         return place(Message("s", reply, b""))
 
-    assert at("$JS.ACK.ORDERS.orders_views.2.45.44.1700000000000000000.0") == Place(45, 2)
-    assert at("$JS.ACK._.hash.ORDERS.orders_views.3.45.44.1700000000000000000.0") == Place(45, 3)
-    assert at("$JS.ACK.hub.hash.ORDERS.orders_views.3.45.44.1700000000000000000.0.token") == Place(45, 3)
+    assert at("$JS.ACK.ORDERS.orders_views.2.45.44.1700000000000000000.0") == Place(45, 2, 44)
+    assert at("$JS.ACK._.hash.ORDERS.orders_views.3.45.44.1700000000000000000.0") == Place(45, 3, 44)
+    assert at("$JS.ACK.hub.hash.ORDERS.orders_views.3.45.44.1700000000000000000.0.token") == Place(45, 3, 44)
     for reply in ("", "_INBOX.x", "$JS.ACK.a.b", "$JS.ACK.a.b.c.d.e.f.g", "$JS.ACK.a.b.1.2.3.4.5.6"):
         with pytest.raises(ValueError):
             at(reply)

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from actors.mesh._ports import BusReply
+from actors.mesh._ports import BusReply, SagaRow
 from actors.mesh.testing.quiet import at_rest
 from schemas.orders import RequestCancel
 from tests.saga.meddling import Wire, refusal
@@ -91,6 +91,52 @@ async def test_a_bug_in_a_step_stops_that_saga_alone_and_it_goes_on_when_it_is_m
         broken.clear()
         await at_rest(shop.mesh)
         assert (await shop.order("o1")).status == "paid"
+
+
+async def test_a_saga_whose_process_died_when_it_had_heard_of_its_start_is_taken_up_by_the_scan(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    shop = Shop()
+    async with shop.mesh:
+        await shop.open()
+        [pool] = [pool for pool in shop.mesh.pools if pool._blueprint.name == "orders"]
+        spawn, died = pool._sagas._spawn, list[str]()
+
+        async def die_first(saga: Any, key: str) -> None:
+            if died:
+                await spawn(saga, key)
+            died.append(key)
+
+        monkeypatch.setattr(pool._sagas, "_spawn", die_first)
+        await shop.mesh.client.ask(order("o1"))
+        assert await ends_clean(shop) == "paid"
+        assert len(died) > 1
+
+
+async def test_an_answer_whose_save_is_lost_to_an_event_is_not_waited_for_again() -> None:
+    shop = Shop()
+    async with shop.mesh:
+        await shop.open()
+        wire = Wire(shop.mesh)
+        rows = shop.mesh.truth.domain("orders").sagas
+        [pool] = [pool for pool in shop.mesh.pools if pool._blueprint.name == "orders"]
+        store = pool._sagas._rows
+        save, lost = store.save, list[bytes]()
+
+        async def save_late(row: SagaRow) -> bool:
+            known = rows.get((row.saga, row.key))
+            if known is not None and known.document != row.document and row.document not in lost:
+                lost.append(row.document)
+                await save(known)  # somebody else was first
+            return await save(row)
+
+        store.save = save_late  # type: ignore[method-assign]
+        began_ms = shop.mesh.clock.now_ms()
+        await shop.mesh.client.ask(order("o1"))
+        assert await ends_clean(shop) == "paid"
+        assert len(lost) > 5
+        assert max(wire.count(kind) for kind, _ in wire.sent) == 1
+        assert shop.mesh.clock.now_ms() - began_ms < 2_000
 
 
 async def test_a_cancel_that_the_saga_hears_of_late_has_its_reason_and_only_one_close() -> None:

@@ -22,7 +22,9 @@ PLACED = OrderPlaced(
 )
 
 CANCEL = CancelOrder(order_id="o1", reason_code="stock_insufficient", detail="2 of tea wanted, 1 available")
-CANCELLED = OrderCancelled(order_id="o1", reason_code="stock_insufficient", detail="2 of tea wanted, 1 available")
+CANCELLED = OrderCancelled(
+    order_id="o1", customer_id="c1", reason_code="stock_insufficient", detail="2 of tea wanted, 1 available"
+)
 
 
 def test_a_placed_order_is_cancelled_for_a_reason() -> None:
@@ -42,6 +44,6 @@ def test_cancelling_twice_changes_nothing() -> None:
     given(evolve, PLACED, CANCELLED).when(cancel, CANCEL).nothing()
 
 
-def test_a_confirmed_order_is_not_cancelled() -> None:
-    past = (PLACED, OrderReserved(order_id="o1"), OrderConfirmed(order_id="o1"))
-    given(evolve, *past).when(cancel, CANCEL).refused("order_confirmed")
+def test_a_confirmed_order_is_refunded_not_cancelled() -> None:
+    confirmed = OrderConfirmed(order_id="o1", customer_id="c1", total=PLACED.total)
+    given(evolve, PLACED, OrderReserved(order_id="o1"), confirmed).when(cancel, CANCEL).refused("order_confirmed")

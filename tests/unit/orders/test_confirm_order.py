@@ -15,15 +15,15 @@ PLACED = OrderPlaced(
 )
 
 RESERVED = OrderReserved(order_id="o1")
+CONFIRMED = OrderConfirmed(order_id="o1", customer_id="c1", total=Money(amount_minor=900, currency="EUR"))
 
 
-def test_a_reserved_order_is_confirmed() -> None:
-    given(evolve, PLACED, RESERVED).when(confirm, ConfirmOrder(order_id="o1")).then(OrderConfirmed(order_id="o1"))
+def test_a_reserved_order_is_confirmed_with_all_that_others_tell_the_customer() -> None:
+    given(evolve, PLACED, RESERVED).when(confirm, ConfirmOrder(order_id="o1")).then(CONFIRMED)
 
 
 def test_confirming_twice_changes_nothing() -> None:
-    past = (PLACED, RESERVED, OrderConfirmed(order_id="o1"))
-    given(evolve, *past).when(confirm, ConfirmOrder(order_id="o1")).nothing()
+    given(evolve, PLACED, RESERVED, CONFIRMED).when(confirm, ConfirmOrder(order_id="o1")).nothing()
 
 
 def test_a_wish_to_cancel_that_came_first_wins() -> None:

@@ -33,7 +33,11 @@ def test_an_order_is_shown_to_who_asks_for_nobody_in_particular() -> None:
 
 
 def test_a_cancelled_order_says_why() -> None:
-    past = (PLACED, OrderReserved(order_id="o1"), OrderCancelled(order_id="o1", reason_code="gone", detail=""))
+    past = (
+        PLACED,
+        OrderReserved(order_id="o1"),
+        OrderCancelled(order_id="o1", customer_id="c1", reason_code="gone", detail=""),
+    )
     answer = given_actor(orders.actor, *past).asked(GetOrder(order_id="o1"))
     assert isinstance(answer.reply, OrderView)
     assert (answer.reply.status, answer.reply.reason_code) == ("cancelled", "gone")

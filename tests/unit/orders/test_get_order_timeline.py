@@ -6,7 +6,11 @@ from schemas.orders import (
     GetOrderTimeline,
     OrderCancelled,
     OrderCancelRequested,
+    OrderPaid,
     OrderPlaced,
+    OrderRecalled,
+    OrderRefunded,
+    OrderRefundRequested,
     OrderTimelineView,
     TimelineEntry,
 )
@@ -21,7 +25,7 @@ PLACED = OrderPlaced(
     payment_token="card-approved",
 )
 REQUESTED = OrderCancelRequested(order_id="o1", reason="too late")
-CANCELLED = OrderCancelled(order_id="o1", reason_code="cancel_requested", detail="")
+CANCELLED = OrderCancelled(order_id="o1", customer_id="c1", reason_code="cancel_requested", detail="")
 
 
 def test_what_happened_is_told_in_order() -> None:
@@ -35,6 +39,23 @@ def test_what_happened_is_told_in_order() -> None:
         ),
     )
     given_actor(orders.actor, PLACED, REQUESTED, CANCELLED).asked(GetOrderTimeline(order_id="o1")).answered(told)
+
+
+def test_a_wish_to_cancel_is_told_with_its_reason_however_late_it_came() -> None:
+    recalled = OrderRecalled(order_id="o1", reason="too late")
+    requested = OrderRefundRequested(
+        order_id="o1", refund_id="o1", customer_id="c1", total=PLACED.total, reason="too late"
+    )
+    refunded = OrderRefunded(order_id="o1", customer_id="c1", total=PLACED.total)
+    past = (PLACED, recalled, OrderPaid(order_id="o1", customer_id="c1"), requested, refunded)
+    reply = given_actor(orders.actor, *past).asked(GetOrderTimeline(order_id="o1")).reply
+    assert isinstance(reply, OrderTimelineView)
+    assert [(entry.what, entry.detail) for entry in reply.entries[1:]] == [
+        ("order_recalled", "too late"),
+        ("order_paid", ""),
+        ("order_refund_requested", "too late"),
+        ("order_refunded", ""),
+    ]
 
 
 def test_somebody_elses_timeline_is_as_one_that_does_not_exist() -> None:

@@ -2,7 +2,7 @@
 
 from actors.mesh import Outcomes, Refused
 from actors.orders.sagas import cancel_order, fulfilment
-from schemas.inventory import CommitStock, ReleaseStock, ReserveStock
+from schemas.inventory import CommitStock, ReleaseStock, ReserveStock, ReturnStock
 from schemas.orders import (
     CancelOrder,
     ConfirmOrder,
@@ -13,10 +13,12 @@ from schemas.orders import (
 )
 from schemas.payments import (
     AuthorisePayment,
+    CaptureDeclined,
     CapturePayment,
     PaymentAuthorised,
     PaymentCaptured,
     PaymentDeclined,
+    VoidDeclined,
     VoidPayment,
 )
 from schemas.values import Line, Money, PricedLine
@@ -43,8 +45,8 @@ def test_its_steps_go_forward_in_this_order() -> None:
             amount=Money(amount_minor=900, currency="EUR"),
             payment_token="card-approved",
         ),
-        ConfirmOrder(order_id="o1"),
         CommitStock(reservation_id="o1"),
+        ConfirmOrder(order_id="o1"),
         CapturePayment(payment_id="o1", order_id="o1"),
         MarkOrderPaid(order_id="o1"),
     ]
@@ -55,6 +57,7 @@ def test_what_it_took_it_gives_back() -> None:
     assert undone == {
         "reserve_stock": ReleaseStock(reservation_id="o1"),
         "authorise_payment": VoidPayment(payment_id="o1", order_id="o1"),
+        "commit_stock": ReturnStock(reservation_id="o1"),
     }
 
 
@@ -64,10 +67,17 @@ def test_nothing_is_undone_once_it_is_confirmed() -> None:
     assert all(step.undo is None for step in fulfilment.steps[pivot:])
 
 
+def test_what_is_confirmed_has_left_the_stock_and_does_not_expire() -> None:
+    names = [step.name for step in fulfilment.steps]
+    assert names.index("commit_stock") < names.index("confirm_order")
+
+
 def test_it_follows_the_customers_wish_and_the_card_processor() -> None:
     assert fulfilment.events == (
         OrderPlaced,
         OrderCancelRequested,
+        VoidDeclined,
+        CaptureDeclined,
         PaymentAuthorised,
         PaymentDeclined,
         PaymentCaptured,

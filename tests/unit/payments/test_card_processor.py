@@ -95,8 +95,8 @@ async def test_the_same_key_is_never_another_instruction() -> None:
 async def test_money_that_is_held_is_captured_and_given_back() -> None:
     cards = SimulatedCards()
     await provider.authorise(cards, submitted("card-approved"), "e1")
-    captured = RecordCapture(payment_id="p1", provider_reference="capture-000002")
-    refunded = RecordRefund(payment_id="p1", refund_id="r1", provider_reference="refund-000003")
+    captured = RecordCapture(payment_id="p1", approved=True, provider_reference="capture-000002")
+    refunded = RecordRefund(payment_id="p1", refund_id="r1", approved=True, provider_reference="refund-000003")
     assert await provider.find_capture(cards, CAPTURE, "e2") is None
     assert await provider.capture(cards, CAPTURE, "e2") == captured
     assert await provider.find_capture(cards, CAPTURE, "e2") == captured
@@ -108,30 +108,59 @@ async def test_money_that_is_held_is_captured_and_given_back() -> None:
 async def test_money_that_is_held_is_let_go() -> None:
     cards = SimulatedCards()
     await provider.authorise(cards, submitted("card-approved"), "e1")
-    voided = RecordVoid(payment_id="p1", provider_reference="void-000002")
+    voided = RecordVoid(payment_id="p1", approved=True, provider_reference="void-000002")
     assert await provider.find_void(cards, VOID, "e2") is None
     assert await provider.void(cards, VOID, "e2") == voided
     assert await provider.find_void(cards, VOID, "e2") == voided
-    with pytest.raises(Broken, match="authorisation_voided"):
-        await provider.capture(cards, CAPTURE, "e3")
+    no = RecordCapture(payment_id="p1", approved=False, decline_code="authorisation_voided")
+    assert await provider.capture(cards, CAPTURE, "e3") == no
 
 
 async def test_money_is_not_taken_that_nobody_holds() -> None:
-    with pytest.raises(Broken, match="capture_over_authorisation"):
-        await provider.capture(SimulatedCards(), CAPTURE, "e1")
+    no = RecordCapture(payment_id="p1", approved=False, decline_code="capture_over_authorisation")
+    assert await provider.capture(SimulatedCards(), CAPTURE, "e1") == no
 
 
 async def test_money_is_not_taken_twice_under_two_keys() -> None:
     cards = SimulatedCards()
     await provider.authorise(cards, submitted("card-approved"), "e1")
     await provider.capture(cards, CAPTURE, "e2")
-    with pytest.raises(Broken, match="capture_over_authorisation"):
-        await provider.capture(cards, CAPTURE, "e3")
+    no = RecordCapture(payment_id="p1", approved=False, decline_code="capture_over_authorisation")
+    assert await provider.capture(cards, CAPTURE, "e3") == no
 
 
 async def test_more_is_not_given_back_than_was_taken() -> None:
-    with pytest.raises(Broken, match="refund_over_capture"):
-        await provider.refund(SimulatedCards(), REFUND, "e1")
+    no = RecordRefund(payment_id="p1", refund_id="r1", approved=False, decline_code="refund_over_capture")
+    assert await provider.refund(SimulatedCards(), REFUND, "e1") == no
+
+
+async def test_card_capture_declined() -> None:
+    cards = SimulatedCards()
+    await provider.authorise(cards, submitted("card-capture-declined"), "e1")
+    no = RecordCapture(payment_id="p1", approved=False, decline_code="try_again_later")
+    assert await provider.capture(cards, CAPTURE, "e2") == no
+    assert await provider.capture(cards, CAPTURE, "e2") == no, "the same key is the same answer"
+    assert await provider.find_capture(cards, CAPTURE, "e2") == no
+    assert (await provider.capture(cards, CAPTURE, "e3")).approved
+
+
+async def test_card_void_declined() -> None:
+    cards = SimulatedCards()
+    await provider.authorise(cards, submitted("card-void-declined"), "e1")
+    no = RecordVoid(payment_id="p1", approved=False, decline_code="try_again_later")
+    assert await provider.void(cards, VOID, "e2") == no
+    assert await provider.find_void(cards, VOID, "e2") == no
+    assert (await provider.void(cards, VOID, "e3")).approved
+
+
+async def test_card_refund_declined() -> None:
+    cards = SimulatedCards()
+    await provider.authorise(cards, submitted("card-refund-declined"), "e1")
+    await provider.capture(cards, CAPTURE, "e2")
+    no = RecordRefund(payment_id="p1", refund_id="r1", approved=False, decline_code="try_again_later")
+    assert await provider.refund(cards, REFUND, "e3") == no
+    assert await provider.find_refund(cards, REFUND, "e3") == no
+    assert (await provider.refund(cards, REFUND, "e4")).approved
 
 
 def test_each_wish_to_the_card_processor_is_performed_and_can_be_asked_about() -> None:

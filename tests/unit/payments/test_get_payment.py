@@ -4,6 +4,7 @@ from actors import payments
 from actors.mesh.testing.given import given_actor
 from actors.payments.model.state import PaymentEvent
 from schemas.payments import (
+    CaptureDeclined,
     CaptureSubmitted,
     GetPayment,
     PaymentAuthorised,
@@ -13,7 +14,9 @@ from schemas.payments import (
     PaymentSubmitted,
     PaymentView,
     PaymentVoided,
+    RefundDeclined,
     RefundSubmitted,
+    VoidDeclined,
     VoidSubmitted,
     VoidWanted,
 )
@@ -81,6 +84,30 @@ def test_a_refund_is_shown_on_its_way_and_when_it_came() -> None:
         ("refunding", 1_000, 0),
         ("refunding", 300, 700),
         ("refunded", 0, 1_000),
+    ]
+
+
+def test_the_card_processors_no_is_shown_until_it_says_yes() -> None:
+    no = "try_again_later"
+    capture = CaptureDeclined(payment_id="p1", order_id="o1", decline_code=no)
+    void = VoidDeclined(payment_id="p1", order_id="o1", decline_code=no)
+    refund = RefundDeclined(payment_id="p1", order_id="o1", refund_id="r1", amount=euros(300), decline_code=no)
+    held = (SUBMITTED, AUTHORISED)
+    views = [
+        shown(*held, CAPTURING, capture),
+        shown(*held, CAPTURING, capture, CAPTURING, CAPTURED),
+        shown(*held, VOIDING, void),
+        shown(*held, VOIDING, void, VOIDING, VOIDED),
+        shown(*TAKEN, submitted("r1", 300), refund),
+        shown(*TAKEN, submitted("r1", 300), refund, submitted("r1", 300), refunded("r1", 300)),
+    ]
+    assert [(view.status, view.decline_code, view.refunding_minor, view.refunded_minor) for view in views] == [
+        ("capture_declined", no, 0, 0),
+        ("captured", "", 0, 0),
+        ("void_declined", no, 0, 0),
+        ("voided", "", 0, 0),
+        ("captured", no, 0, 0),
+        ("captured", "", 0, 300),
     ]
 
 

@@ -11,6 +11,7 @@ from actors.payments.model.state import PaymentEvent, evolve
 from schemas.message import Command, Event
 from schemas.payments import (
     AuthorisePayment,
+    CaptureDeclined,
     CapturePayment,
     CaptureSubmitted,
     PaymentAuthorised,
@@ -25,6 +26,7 @@ from schemas.payments import (
     RecordVoid,
     RefundPayment,
     RefundSubmitted,
+    VoidDeclined,
     VoidPayment,
     VoidSubmitted,
     VoidWanted,
@@ -33,44 +35,50 @@ from schemas.values import Money
 
 # '-' is nothing; 'a+b' are two events; a word in small letters is the code of a refusal.
 EXPECTED = """
-            authorise         approve                          decline
-none        PaymentSubmitted  payment_unknown                  payment_unknown
-submitted   -                 PaymentAuthorised                PaymentDeclined
-authorised  -                 -                                -
-declined    payment_declined  VoidSubmitted                    -
-capturing   -                 -                                -
-captured    -                 -                                -
-refunding   -                 -                                -
-refunded    -                 -                                -
-void_wanted payment_voided    PaymentAuthorised+VoidSubmitted  PaymentDeclined
-voiding     payment_voided    -                                -
-voided      payment_voided    VoidSubmitted                    -
+                  authorise         approve                          decline
+none              PaymentSubmitted  payment_unknown                  payment_unknown
+submitted         -                 PaymentAuthorised                PaymentDeclined
+authorised        -                 -                                -
+declined          payment_declined  VoidSubmitted                    -
+capturing         -                 -                                -
+capture_declined  -                 -                                -
+captured          -                 -                                -
+refunding         -                 -                                -
+refunded          -                 -                                -
+void_wanted       payment_voided    PaymentAuthorised+VoidSubmitted  PaymentDeclined
+voiding           payment_voided    -                                -
+void_declined     payment_voided    -                                -
+voided            payment_voided    VoidSubmitted                    -
 
-            capture               captured         void              voided
-none        payment_unknown       payment_unknown  PaymentVoided     payment_unknown
-submitted   payment_unauthorised  outcome_unasked  VoidWanted        outcome_unasked
-authorised  CaptureSubmitted      outcome_unasked  VoidSubmitted     outcome_unasked
-declined    payment_declined      outcome_unasked  -                 outcome_unasked
-capturing   -                     PaymentCaptured  payment_captured  outcome_unasked
-captured    -                     -                payment_captured  outcome_unasked
-refunding   -                     -                payment_captured  outcome_unasked
-refunded    -                     -                payment_captured  outcome_unasked
-void_wanted payment_voided        outcome_unasked  -                 outcome_unasked
-voiding     payment_voided        outcome_unasked  -                 PaymentVoided
-voided      payment_voided        outcome_unasked  -                 -
+                  capture               captured         void              voided
+none              payment_unknown       payment_unknown  PaymentVoided     payment_unknown
+submitted         payment_unauthorised  outcome_unasked  VoidWanted        outcome_unasked
+authorised        CaptureSubmitted      outcome_unasked  VoidSubmitted     outcome_unasked
+declined          payment_declined      outcome_unasked  -                 outcome_unasked
+capturing         -                     PaymentCaptured  payment_captured  outcome_unasked
+capture_declined  CaptureSubmitted      outcome_unasked  VoidSubmitted     outcome_unasked
+captured          -                     -                payment_captured  outcome_unasked
+refunding         -                     -                payment_captured  outcome_unasked
+refunded          -                     -                payment_captured  outcome_unasked
+void_wanted       payment_voided        outcome_unasked  -                 outcome_unasked
+voiding           payment_voided        outcome_unasked  -                 PaymentVoided
+void_declined     payment_voided        outcome_unasked  VoidSubmitted     outcome_unasked
+voided            payment_voided        outcome_unasked  -                 -
 
-            refund              refunded
-none        payment_unknown     payment_unknown
-submitted   payment_uncaptured  outcome_unasked
-authorised  payment_uncaptured  outcome_unasked
-declined    payment_declined    outcome_unasked
-capturing   payment_uncaptured  outcome_unasked
-captured    RefundSubmitted     outcome_unasked
-refunding   RefundSubmitted     PaymentRefunded
-refunded    refund_too_large    outcome_unasked
-void_wanted payment_voided      outcome_unasked
-voiding     payment_voided      outcome_unasked
-voided      payment_voided      outcome_unasked
+                  refund              refunded
+none              payment_unknown     payment_unknown
+submitted         payment_uncaptured  outcome_unasked
+authorised        payment_uncaptured  outcome_unasked
+declined          payment_declined    outcome_unasked
+capturing         payment_uncaptured  outcome_unasked
+capture_declined  payment_uncaptured  outcome_unasked
+captured          RefundSubmitted     outcome_unasked
+refunding         RefundSubmitted     PaymentRefunded
+refunded          refund_too_large    outcome_unasked
+void_wanted       payment_voided      outcome_unasked
+voiding           payment_voided      outcome_unasked
+void_declined     payment_voided      outcome_unasked
+voided            payment_voided      outcome_unasked
 """
 
 TEN_EUROS = Money(amount_minor=1_000, currency="EUR")
@@ -84,6 +92,8 @@ CAPTURED = PaymentCaptured(payment_id="p1", order_id="o1", amount=TEN_EUROS, pro
 VOID_WANTED = VoidWanted(payment_id="p1", order_id="o1")
 VOIDING = VoidSubmitted(payment_id="p1", order_id="o1")
 VOIDED = PaymentVoided(payment_id="p1", order_id="o1")
+NO_CAPTURE = CaptureDeclined(payment_id="p1", order_id="o1", decline_code="try_again_later")
+NO_VOID = VoidDeclined(payment_id="p1", order_id="o1", decline_code="try_again_later")
 SOME_BACK = RefundSubmitted(
     payment_id="p1", order_id="o1", refund_id="r1", amount=Money(amount_minor=400, currency="EUR")
 )
@@ -98,11 +108,13 @@ PASTS: dict[str, tuple[PaymentEvent, ...]] = {
     "authorised": (SUBMITTED, AUTHORISED),
     "declined": (SUBMITTED, DECLINED),
     "capturing": (SUBMITTED, AUTHORISED, CAPTURING),
+    "capture_declined": (SUBMITTED, AUTHORISED, CAPTURING, NO_CAPTURE),
     "captured": TAKEN,
     "refunding": (*TAKEN, SOME_BACK),
     "refunded": (*TAKEN, ALL_BACK, GIVEN_BACK),
     "void_wanted": (SUBMITTED, VOID_WANTED),
     "voiding": (SUBMITTED, AUTHORISED, VOIDING),
+    "void_declined": (SUBMITTED, AUTHORISED, VOIDING, NO_VOID),
     "voided": (SUBMITTED, AUTHORISED, VOIDING, VOIDED),
 }
 AUTHORISE = AuthorisePayment(
@@ -113,14 +125,17 @@ MOVES: dict[str, tuple[Callable[..., Iterable[Event]], Command[Any]]] = {
     "approve": (rules.record_authorisation, RecordAuthorisation(payment_id="p1", approved=True)),
     "decline": (rules.record_authorisation, RecordAuthorisation(payment_id="p1", approved=False)),
     "capture": (rules.capture, CapturePayment(payment_id="p1", order_id="o1")),
-    "captured": (rules.record_capture, RecordCapture(payment_id="p1", provider_reference="c")),
+    "captured": (rules.record_capture, RecordCapture(payment_id="p1", approved=True, provider_reference="c")),
     "void": (rules.void, VoidPayment(payment_id="p1", order_id="o1")),
-    "voided": (rules.record_void, RecordVoid(payment_id="p1", provider_reference="v")),
+    "voided": (rules.record_void, RecordVoid(payment_id="p1", approved=True, provider_reference="v")),
     "refund": (
         rules.refund,
         RefundPayment(payment_id="p1", refund_id="r2", amount=Money(amount_minor=600, currency="EUR")),
     ),
-    "refunded": (rules.record_refund, RecordRefund(payment_id="p1", refund_id="r1", provider_reference="r")),
+    "refunded": (
+        rules.record_refund,
+        RecordRefund(payment_id="p1", refund_id="r1", approved=True, provider_reference="r"),
+    ),
 }
 
 

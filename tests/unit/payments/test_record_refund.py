@@ -1,7 +1,7 @@
 """RecordRefund."""
 
 from actors.mesh.testing.given import given
-from actors.payments.model.rules import record_refund
+from actors.payments.model.rules import record_refund, refund
 from actors.payments.model.state import PaymentEvent, evolve
 from schemas.payments import (
     CaptureSubmitted,
@@ -12,6 +12,8 @@ from schemas.payments import (
     PaymentSubmitted,
     PaymentVoided,
     RecordRefund,
+    RefundDeclined,
+    RefundPayment,
     RefundSubmitted,
     VoidSubmitted,
     VoidWanted,
@@ -52,7 +54,20 @@ def refunded(refund_id: str, amount_minor: int) -> PaymentRefunded:
 
 
 def record(refund_id: str) -> RecordRefund:
-    return RecordRefund(payment_id="p1", refund_id=refund_id, provider_reference="refund-000003")
+    return RecordRefund(payment_id="p1", refund_id=refund_id, approved=True, provider_reference="refund-000003")
+
+
+NO = RecordRefund(payment_id="p1", refund_id="r1", approved=False, decline_code="try_again_later")
+
+
+def declined(refund_id: str, amount_minor: int) -> RefundDeclined:
+    return RefundDeclined(
+        payment_id="p1",
+        order_id="o1",
+        refund_id=refund_id,
+        amount=euros(amount_minor),
+        decline_code="try_again_later",
+    )
 
 
 def test_the_money_went_back() -> None:
@@ -82,6 +97,31 @@ def test_a_payment_of_which_something_is_left_is_captured() -> None:
 def test_a_refund_nobody_asked_for_is_refused() -> None:
     given(evolve, *TAKEN, submitted("r1", 300)).when(record_refund, record("r2")).refused("refund_unknown")
     given(evolve, *TAKEN).when(record_refund, record("r2")).refused("outcome_unasked")
+
+
+def test_a_no_is_told_with_its_code() -> None:
+    given(evolve, *TAKEN, submitted("r1", 300)).when(record_refund, NO).then(declined("r1", 300))
+
+
+def test_money_of_a_declined_refund_can_be_given_back_under_the_same_id_or_another() -> None:
+    past = (*TAKEN, submitted("r1", 1_000), declined("r1", 1_000))
+    assert status(*past) == "captured"
+    again = RefundPayment(payment_id="p1", refund_id="r1", amount=euros(1_000))
+    given(evolve, *past).when(refund, again).then(submitted("r1", 1_000))
+    other = RefundPayment(payment_id="p1", refund_id="r2", amount=euros(400))
+    given(evolve, *past).when(refund, other).then(submitted("r2", 400))
+    given(evolve, *past, submitted("r1", 1_000)).when(record_refund, record("r1")).then(refunded("r1", 1_000))
+
+
+def test_a_no_to_one_refund_leaves_the_others_on_their_way() -> None:
+    past = (*TAKEN, submitted("r1", 300), submitted("r2", 700), declined("r1", 300))
+    assert status(*past) == "refunding"
+    assert status(*past, refunded("r2", 700)) == "captured"
+
+
+def test_a_no_after_the_yes_changes_nothing() -> None:
+    past = (*TAKEN, submitted("r1", 300), refunded("r1", 300), submitted("r2", 300))
+    given(evolve, *past).when(record_refund, NO).nothing()
 
 
 def status(*past: PaymentEvent) -> str:

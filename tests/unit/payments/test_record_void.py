@@ -1,7 +1,7 @@
 """RecordVoid."""
 
 from actors.mesh.testing.given import given
-from actors.payments.model.rules import record_void
+from actors.payments.model.rules import record_void, void
 from actors.payments.model.state import evolve
 from schemas.payments import (
     CaptureSubmitted,
@@ -11,6 +11,8 @@ from schemas.payments import (
     PaymentSubmitted,
     PaymentVoided,
     RecordVoid,
+    VoidDeclined,
+    VoidPayment,
     VoidSubmitted,
     VoidWanted,
 )
@@ -28,7 +30,9 @@ VOID_WANTED = VoidWanted(payment_id="p1", order_id="o1")
 VOIDING = VoidSubmitted(payment_id="p1", order_id="o1")
 VOIDED = PaymentVoided(payment_id="p1", order_id="o1")
 
-RECORD = RecordVoid(payment_id="p1", provider_reference="void-000002")
+RECORD = RecordVoid(payment_id="p1", approved=True, provider_reference="void-000002")
+NO = RecordVoid(payment_id="p1", approved=False, decline_code="try_again_later")
+VOID_DECLINED = VoidDeclined(payment_id="p1", order_id="o1", decline_code="try_again_later")
 
 
 def test_the_money_is_let_go() -> None:
@@ -41,3 +45,13 @@ def test_hearing_it_twice_changes_nothing() -> None:
 
 def test_a_void_nobody_asked_for_is_refused() -> None:
     given(evolve, SUBMITTED, AUTHORISED).when(record_void, RECORD).refused("outcome_unasked")
+
+
+def test_a_no_is_told_with_its_code() -> None:
+    given(evolve, SUBMITTED, AUTHORISED, VOIDING).when(record_void, NO).then(VOID_DECLINED)
+
+
+def test_a_declined_void_can_be_asked_for_again_and_succeed() -> None:
+    past = (SUBMITTED, AUTHORISED, VOIDING, VOID_DECLINED)
+    given(evolve, *past).when(void, VoidPayment(payment_id="p1", order_id="o1")).then(VOIDING)
+    given(evolve, *past, VOIDING).when(record_void, RECORD).then(VOIDED)

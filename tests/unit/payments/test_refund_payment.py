@@ -110,6 +110,39 @@ def test_a_voided_payment_is_not_given_back() -> None:
     given(evolve, VOIDED).when(refund, refunding("r1", 1)).refused("payment_voided")
 
 
+REST = RefundPayment(payment_id="p1", refund_id="r9")
+
+
+def test_where_no_amount_is_named_all_that_is_left_is_given_back() -> None:
+    given(evolve, *TAKEN).when(refund, REST).then(submitted("r9", 1_000))
+    past = (*TAKEN, submitted("r1", 300), refunded("r1", 300), submitted("r2", 100))
+    given(evolve, *past).when(refund, REST).then(submitted("r9", 600))
+
+
+def test_asking_for_the_rest_twice_changes_nothing() -> None:
+    given(evolve, *TAKEN, submitted("r9", 1_000)).when(refund, REST).nothing()
+    given(evolve, *TAKEN, submitted("r9", 1_000), refunded("r9", 1_000)).when(refund, REST).nothing()
+
+
+def test_where_nothing_is_left_it_is_given_back_at_once_and_nobody_is_asked() -> None:
+    nothing = PaymentRefunded(payment_id="p1", order_id="o1", refund_id="r9", amount=euros(0), provider_reference="")
+    given(evolve, *TAKEN, submitted("r1", 1_000), refunded("r1", 1_000)).when(refund, REST).then(nothing)
+    free = (
+        PaymentSubmitted(payment_id="p1", order_id="o1", customer_id="c1", amount=euros(0), payment_token="t"),
+        AUTHORISED,
+        CaptureSubmitted(payment_id="p1", order_id="o1", amount=euros(0)),
+        PaymentCaptured(payment_id="p1", order_id="o1", amount=euros(0), provider_reference="c"),
+    )
+    given(evolve, *free).when(refund, REST).then(nothing)
+    state = given(evolve, *free, nothing).state
+    assert state is not None
+    assert state.status == "refunded"
+
+
+def test_the_rest_is_not_known_while_all_of_it_is_on_its_way() -> None:
+    given(evolve, *TAKEN, submitted("r1", 1_000)).when(refund, REST).refused("refund_unfinished")
+
+
 def test_the_number_of_refunds_is_bounded() -> None:
     many = [submitted(f"r{number}", 1) for number in range(100)]
     given(evolve, *TAKEN, *many).when(refund, refunding("r100", 1)).refused("refunds_exhausted", kind="limited")

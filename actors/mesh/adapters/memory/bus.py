@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-import contextvars
 import logging
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Mapping, Sequence
 
 from actors.mesh._errors import Overloaded, Refused, TimedOut, Unavailable
 from actors.mesh._ports.bus import (
+    BrokerSurvey,
     BusReply,
     ConsumerSpec,
     Delivered,
@@ -20,8 +20,10 @@ from actors.mesh._ports.bus import (
 )
 from actors.mesh._ports.world import Clock
 from actors.mesh.adapters.memory.following import MemoryFollower
-from actors.mesh.adapters.memory.streams import MESSAGE_ID, MemoryConsumer, MemoryStream
-from actors.mesh.adapters.memory.subjects import matcher
+from actors.mesh.adapters.memory.gathering import MemoryGathering
+from actors.mesh.adapters.memory.streams import MESSAGE_ID, MemoryConsumer, MemoryStream, surveyed
+from actors.mesh.adapters.memory.subscribing import MemorySubscription
+from actors.mesh.adapters.memory.tailing import read_on
 
 IN_FLIGHT_MAX = 1000
 """Requests that wait at a time: as many as over NATS."""
@@ -30,39 +32,6 @@ MESSAGE_BYTES_MAX = 262_144
 """Body and headers: what the platform's NATS server takes (`infra/nats/server.conf`)."""
 
 _log = logging.getLogger(__name__)
-
-
-class MemorySubscription:
-    """A handler and what it listens to."""
-
-    def __init__(
-        self,
-        subject: str,
-        queue: str,
-        handler: Callable[[Received], None],
-        stopped: Callable[[MemorySubscription], None],
-    ) -> None:
-        self.matches = matcher(subject)
-        self.queue = queue
-        self._handler = handler
-        self._stopped = stopped
-        # A handler runs in the context it was subscribed in, as over a wire: not in that of whoever asks.
-        self._context = contextvars.copy_context()
-
-    def deliver(self, received: Received) -> None:
-        """Let the handler have it at the next turn of the event loop."""
-        asyncio.get_running_loop().call_soon(self._handle, received, context=self._context)
-
-    async def stop(self) -> None:
-        """Take nothing more."""
-        self._stopped(self)
-        await asyncio.sleep(0)  # what was taken is handled within this turn
-
-    def _handle(self, received: Received) -> None:
-        try:
-            self._handler(received)
-        except Exception:  # noqa: BLE001 - whatever a handler does, the subscription goes on
-            _log.exception("a handler of %s failed", received.subject)
 
 
 class MemoryBus:
@@ -77,6 +46,7 @@ class MemoryBus:
         self._streams: dict[str, MemoryStream] = {}
         self._consumers: dict[tuple[str, str], MemoryConsumer] = {}
         self._followers: list[MemoryFollower] = []
+        self._wakers: set[Callable[[], None]] = set()
         self._incarnations = 0
         self._closed = False
 
@@ -107,6 +77,23 @@ class MemoryBus:
         finally:
             self._in_flight -= 1
             timer.cancel()
+
+    async def gather(
+        self,
+        subject: str,
+        body: bytes,
+        headers: Mapping[str, str],
+        *,
+        timeout_seconds: float,
+        stall_seconds: float,
+        replies_max: int,
+    ) -> Sequence[BusReply]:
+        """Ask everybody who listens and return what came."""
+        self._check(body, headers)
+        gathering = MemoryGathering(self._clock, stall_seconds, replies_max)
+        if self._deliver(subject, body, headers, gathering.take):
+            await gathering.over(timeout_seconds)
+        return gathering.replies
 
     async def publish(self, subject: str, body: bytes, headers: Mapping[str, str]) -> None:
         """Tell whoever listens now, and the stream that takes the subject."""
@@ -197,17 +184,29 @@ class MemoryBus:
             if message_id := message.headers.get(MESSAGE_ID):
                 yield message_id
 
+    def tail(
+        self, stream: str, subjects: Sequence[str], *, after_sequence: int | None = None
+    ) -> AsyncGenerator[Delivered, None]:
+        """Yield what a stream holds after a sequence and whatever comes."""
+        return read_on(lambda: self._stream(stream), subjects, after_sequence, self._wakers)
+
     def lose(self, stream: str) -> None:
         """Lose a stream with all its consumers, as a broker whose disk is gone does."""
         self._streams.pop(stream, None)
         self._consumers = {key: state for key, state in self._consumers.items() if key[0] != stream}
+        self._wake()
 
     async def close(self) -> None:
         """Stop everything at once."""
         self._closed = True
         self._subscriptions.clear()
+        self._wake()
         for follower in list(self._followers):
             await follower.crash()
+
+    async def survey(self) -> BrokerSurvey:
+        """Return the broker as it stands."""
+        return surveyed(self._streams, self._consumers, MESSAGE_BYTES_MAX)
 
     async def _expire(self, answer: asyncio.Future[BusReply], subject: str, timeout_seconds: float) -> None:
         await self._clock.sleep(timeout_seconds)
@@ -256,8 +255,11 @@ class MemoryBus:
     def _wake(self) -> None:
         for follower in self._followers:
             follower.wake()
+        for wake in self._wakers:
+            wake()
 
     def _stream(self, name: str) -> MemoryStream:
+        self._check_open()
         if name not in self._streams:
             raise Unavailable(f"no stream {name}")
         return self._streams[name]

@@ -38,9 +38,10 @@ class MemorySagas:
         ]
         return sorted(rows, key=lambda row: (row.next_at_ms, row.key))[:limit]
 
-    async def count(self, saga: str) -> Mapping[SagaStatus, int]:
-        """Return how many rows are in each status."""
-        return Counter(row.status for row in self._rows.values() if row.saga == saga)
+    async def unfinished(self, saga: str) -> Mapping[SagaStatus, int]:
+        """Return how many that have started are running and undoing."""
+        rows = (row for row in self._rows.values() if row.saga == saga and row.status in UNFINISHED)
+        return Counter(row.status for row in rows if row.next_at_ms > 0)
 
 
 class MemoryEffects:
@@ -114,6 +115,10 @@ class MemoryDeadLetters:
     async def list(self, after_id: str, limit: int) -> Sequence[DeadLetter]:
         """Return letters in order of their ids."""
         return [self._rows[letter_id] for letter_id in sorted(self._rows) if letter_id > after_id][:limit]
+
+    async def count(self) -> int:
+        """Return how many wait."""
+        return len(self._rows)
 
     async def get(self, letter_id: str) -> DeadLetter | None:
         """Return one letter, None where there is none."""

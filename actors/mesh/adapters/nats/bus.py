@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Mapping, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Coroutine, Mapping, Sequence
 from contextlib import asynccontextmanager
+from functools import partial
 from typing import Any
 
 from nats.errors import Error as NatsError
 
 from actors.mesh._errors import Overloaded, Unavailable
 from actors.mesh._ports.bus import (
+    BrokerSurvey,
     BusReply,
     ConsumerSpec,
     Delivered,
@@ -25,12 +27,15 @@ from actors.mesh.adapters.nats.connection import Connection
 from actors.mesh.adapters.nats.dialling import CLIENTS, ClientName, Settings
 from actors.mesh.adapters.nats.failures import mesh_error
 from actors.mesh.adapters.nats.following import Follower
+from actors.mesh.adapters.nats.gathering import gather
 from actors.mesh.adapters.nats.message import Message
 from actors.mesh.adapters.nats.notices import Notices
 from actors.mesh.adapters.nats.pulling import Puller
 from actors.mesh.adapters.nats.requests import UNSENT_BYTES_MAX, Requests
 from actors.mesh.adapters.nats.responses import Responder
 from actors.mesh.adapters.nats.streams import STORING_MAX, Streams
+from actors.mesh.adapters.nats.surveying import survey
+from actors.mesh.adapters.nats.tailing import Tail
 
 IN_FLIGHT_MAX = 1000
 """Requests that wait at a time: at 2 ms each that is far more than a process can send."""
@@ -84,7 +89,7 @@ class NatsBus:
             self._storing, self._acknowledgements, settings.clock, settings.ids, self._notices, replicas
         )
         self._followers: set[Follower] = set()
-        self._pullers = 0
+        self._inboxes = 0
         self._closed = False
 
     async def open(self) -> None:
@@ -109,6 +114,21 @@ class NatsBus:
     ) -> Coroutine[Any, Any, BusReply]:
         """Ask and wait."""
         return self._requests.ask(subject, body, headers, timeout_seconds)
+
+    async def gather(
+        self,
+        subject: str,
+        body: bytes,
+        headers: Mapping[str, str],
+        *,
+        timeout_seconds: float,
+        stall_seconds: float,
+        replies_max: int,
+    ) -> Sequence[BusReply]:
+        """Ask everybody who listens and return what came."""
+        inbox = self._own_inbox("gathered")
+        bounds = (timeout_seconds, stall_seconds, replies_max)
+        return await gather(self._outbound, inbox, subject, body, headers, bounds)
 
     async def publish(self, subject: str, body: bytes, headers: Mapping[str, str]) -> None:
         """Tell whoever listens now."""
@@ -140,7 +160,7 @@ class NatsBus:
     ) -> Subscription:
         """Hand over messages in batches, one at a time; a consumer not yet provisioned is waited for."""
         self._check_open()
-        puller = Puller(self._storing, consumer.stream, consumer.name, self._pull_inbox())
+        puller = Puller(self._storing, consumer.stream, consumer.name, self._own_inbox("pull"))
         clock, ids = self._settings.clock, self._settings.ids
         follower = Follower(consumer, handler, batch_max, puller, clock, ids, self._notices, self._followers.discard)
         self._followers.add(follower)
@@ -166,9 +186,23 @@ class NatsBus:
         """Return where the stream stands."""
         return await self._streams.state(stream)
 
+    async def survey(self) -> BrokerSurvey:
+        """Return the broker as it stands."""
+        return await survey(self._storing, self._acknowledgements, self._settings.clock)
+
     def stored_ids(self, stream: str) -> AsyncIterator[str]:
         """Yield the message id of every message of a stream, oldest first."""
-        return self._streams.stored_ids(stream, self._pull_inbox())
+        return self._streams.stored_ids(stream, self._own_inbox("pull"))
+
+    def tail(
+        self, stream: str, subjects: Sequence[str], *, after_sequence: int | None = None
+    ) -> AsyncGenerator[Delivered, None]:
+        """Yield what a stream holds after a sequence and whatever comes."""
+        clock, ids = self._settings.clock, self._settings.ids
+        tail = Tail(
+            stream, subjects, self._storing, self._streams, partial(self._own_inbox, "pull"), clock, ids, self._notices
+        )
+        return tail.messages(after_sequence, lambda: self._closed)
 
     async def close(self) -> None:
         """End everything at once. Whoever drains stops the subscriptions first: their answers still go out."""
@@ -189,9 +223,9 @@ class NatsBus:
 
         return await connection.subscribe(subject, queue, on_message)
 
-    def _pull_inbox(self) -> str:
-        self._pullers += 1
-        return f"{self._settings.inbox_prefix}.pull.{self._pullers}"
+    def _own_inbox(self, purpose: str) -> str:
+        self._inboxes += 1
+        return f"{self._settings.inbox_prefix}.{purpose}.{self._inboxes}"
 
     def _check_open(self) -> None:
         if self._closed:

@@ -126,5 +126,5 @@ class Follower:
 
 
 def _delivered(message: Message) -> Delivered:
-    sequence, deliveries = place(message)
-    return Delivered(message.subject, message.headers, message.body, sequence, deliveries)
+    at = place(message)
+    return Delivered(message.subject, message.headers, message.body, at.sequence, at.deliveries)

@@ -18,10 +18,11 @@ SHORT_WORDS = 9
 
 
 class Place(NamedTuple):
-    """Where a message stands; `deliveries` counts from 1."""
+    """Where a message stands in its stream and among all that its consumer handed over; `deliveries` counts from 1."""
 
     sequence: int
     deliveries: int
+    handed_over: int
 
 
 def place(message: Message) -> Place:
@@ -30,7 +31,8 @@ def place(message: Message) -> Place:
     first = 4 if len(words) == SHORT_WORDS else 6
     if not message.reply.startswith(SETTLED_AT) or len(words) < SHORT_WORDS or len(words) == SHORT_WORDS + 1:
         raise ValueError(f"{message.reply} is no place in a stream")
-    return Place(sequence=int(words[first + 1]), deliveries=int(words[first]))
+    deliveries, sequence, handed_over = (int(word) for word in words[first : first + 3])
+    return Place(sequence, deliveries, handed_over)
 
 
 def again(after_seconds: float) -> bytes:

@@ -56,7 +56,7 @@ CREATE TABLE IF NOT EXISTS claims (
 
 CREATE TABLE IF NOT EXISTS sagas (
     saga text NOT NULL, key text NOT NULL COLLATE "C", revision bigint NOT NULL,
-    status text NOT NULL CHECK (status IN ('running', 'undoing', 'done', 'undone')),
+    status text NOT NULL CHECK (status IN ('heard', 'running', 'undoing', 'done', 'undone')),
     next_at_ms bigint NOT NULL, document bytea NOT NULL,
     PRIMARY KEY (saga, key)
 );
