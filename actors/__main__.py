@@ -214,7 +214,7 @@ async def run_provision(settings: ProvisionSettings) -> int:
     nats = open_nats(url, name="provision", clock=SystemClock(), ids=SystemIds(), client=client)
     async with nats as bus:
         await bus.provision(
-            [blueprint.stream for blueprint in blueprints],
+            [stream for blueprint in blueprints for stream in blueprint.streams],
             [spec for blueprint in blueprints for spec in consumers(blueprint)],
         )
     log.info("provisioned", domains=[blueprint.name for blueprint in blueprints])

@@ -27,6 +27,11 @@ from schemas.message import (
 NEEDS_MAX = 3
 """A command may ask at most this many other domains first: each is a hop in front of the customer."""
 
+TELLS_BYTES_MAX = 256 * 1024 * 1024
+"""What may wait to be done in one domain, some 200,000 commands: a tool that tells more hears that there is no room."""
+TELL_BYTES_MAX = 64 * 1024
+"""Headers and body of one told command: the largest there is has 10 kilobytes."""
+
 
 class Misdeclared(TypeError):
     """The actor's table contradicts itself; the process does not start."""
@@ -67,6 +72,18 @@ class Blueprint:
     def stream(self) -> StreamSpec:
         """The domain's event stream."""
         return StreamSpec(self.name.upper(), (f"{self.name}.event.>",))
+
+    @property
+    def streams(self) -> tuple[StreamSpec, ...]:
+        """Every stream of the domain: its events, and the commands it is told."""
+        told = StreamSpec(
+            f"{self.name.upper()}_TELLS",
+            (f"{self.name}.tell.>",),
+            is_work_queue=True,
+            bytes_max=TELLS_BYTES_MAX,
+            message_bytes_max=TELL_BYTES_MAX,
+        )
+        return (self.stream, told)
 
     def key_of(self, event: Event) -> Key:
         """Return the aggregate an event belongs to."""
@@ -211,8 +228,9 @@ def event_subjects(events: tuple[type[Event], ...]) -> tuple[str, ...]:
 
 
 def consumers(blueprint: Blueprint) -> tuple[ConsumerSpec, ...]:
-    """Return every durable consumer a domain's pool reads by: views, effects, reactions, sagas."""
-    actor, specs = blueprint.actor, []
+    """Return every durable consumer a domain's pool reads by: tells, views, effects, reactions, sagas."""
+    actor, told = blueprint.actor, blueprint.streams[1]
+    specs = [ConsumerSpec(told.name, f"{actor.name}_tells", told.subjects)]
     if actor.projections:
         specs.append(ConsumerSpec(blueprint.stream.name, f"{actor.name}_views", (f"{actor.name}.event.>",)))
     readers: dict[str, tuple[type[Event], ...]] = {

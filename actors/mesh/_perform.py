@@ -111,7 +111,7 @@ class Performer:
             correlation_id=headers.get(CORRELATION_ID, ""),
         )
         filled = self._client.envelope(envelope, on_behalf_of=headers.get(PERSON, ""))
-        await self._client.tell(command, filled)
+        await self._client.carry(command, filled)
 
     async def scan(self) -> None:
         """Take up, for ever, what was begun and not finished."""

@@ -185,6 +185,13 @@ def test_a_handler_that_raises_is_told_and_what_stands_behind_is_read() -> None:
     assert got == [b"good"]
 
 
+def test_a_subject_that_is_not_utf_8_is_handed_on() -> None:
+    got: list[str] = []
+    parser = FastParser({1: lambda came: got.extend([came.subject, came.reply])}, {"in_msgs": 0, "in_bytes": 0})
+    assert parser.feed(b"MSG a.\xff 1 r.\xfe 0\r\n\r\n") is None
+    assert got == ["a.\N{REPLACEMENT CHARACTER}", "r.\N{REPLACEMENT CHARACTER}"]
+
+
 def test_what_is_read_is_counted_as_nats_py_counts() -> None:
     stats = {"in_msgs": 0, "in_bytes": 0}
     stream = message("a", 1, "", b"123") + message_with_headers("a", 1, "", block_of({"A": "b"}), b"45")
@@ -240,9 +247,12 @@ def test_a_place_in_a_stream_is_read_from_short_and_from_long_subjects() -> None
     def at(reply: str) -> Place:
         return place(Message("s", reply, b""))
 
-    assert at("$JS.ACK.ORDERS.orders_views.2.45.44.1700000000000000000.0") == Place(45, 2, 44)
-    assert at("$JS.ACK._.hash.ORDERS.orders_views.3.45.44.1700000000000000000.0") == Place(45, 3, 44)
-    assert at("$JS.ACK.hub.hash.ORDERS.orders_views.3.45.44.1700000000000000000.0.token") == Place(45, 3, 44)
+    at_ms = 1_700_000_000_000
+    assert at("$JS.ACK.ORDERS.orders_views.2.45.44.1700000000000000000.0") == Place(45, 2, 44, at_ms)
+    assert at("$JS.ACK._.hash.ORDERS.orders_views.3.45.44.1700000000000000000.0") == Place(45, 3, 44, at_ms)
+    assert at("$JS.ACK.hub.hash.ORDERS.orders_views.3.45.44.1700000000000000000.0.token") == Place(
+        45, 3, 44, 1700000000000
+    )
     for reply in ("", "_INBOX.x", "$JS.ACK.a.b", "$JS.ACK.a.b.c.d.e.f.g", "$JS.ACK.a.b.1.2.3.4.5.6"):
         with pytest.raises(ValueError):
             at(reply)

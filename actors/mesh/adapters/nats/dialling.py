@@ -11,6 +11,7 @@ from nats.aio.client import Client
 
 from actors.mesh._ports.world import Clock, Ids
 from actors.mesh.adapters.nats.fast_client import FastClient
+from actors.mesh.adapters.nats.lenient_client import LenientClient
 from actors.mesh.adapters.nats.notices import Notices
 
 RECONNECT_PAUSE_SECONDS = 0.25
@@ -20,7 +21,7 @@ PINGS_OUT_MAX = 2
 CLOSE_WITHIN_SECONDS = 1.0
 
 ClientName = Literal["fast", "stock"]
-CLIENTS: Mapping[ClientName, Callable[[], Client]] = {"fast": FastClient, "stock": Client}
+CLIENTS: Mapping[ClientName, Callable[[], Client]] = {"fast": FastClient, "stock": LenientClient}
 
 
 class Settings(NamedTuple):

@@ -27,6 +27,7 @@ from actors.mesh.adapters.nats.fast_parser import Failed, FastParser, Foreign, F
 from actors.mesh.adapters.nats.fast_transport import FastTransport
 from actors.mesh.adapters.nats.headers import header_text
 from actors.mesh.adapters.nats.inlet import Inlet
+from actors.mesh.adapters.nats.lenient_client import LenientClient
 from actors.mesh.adapters.nats.message import Message
 
 PING, LINE_END = b"PING\r\n", b"\r\n"
@@ -36,7 +37,7 @@ async def _never(_: object) -> None:
     """Stand in for the callback that nats-py asks for: what is handed on directly does not come here."""
 
 
-class FastClient(Client):
+class FastClient(LenientClient):
     """A client of nats-py in all but speed. `subscribe_directly` is the one addition."""
 
     def __init__(self) -> None:

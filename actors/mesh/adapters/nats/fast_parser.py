@@ -8,7 +8,7 @@ from typing import NamedTuple
 from nats.errors import ProtocolError
 
 from actors.mesh.adapters.nats.headers import LINE_END, read_headers
-from actors.mesh.adapters.nats.message import Message
+from actors.mesh.adapters.nats.message import NO_HEADERS, Message
 
 MSG, HMSG = ord("M"), ord("H")
 LINE_BYTES_MAX = 1024 * 1024
@@ -104,12 +104,11 @@ class FastParser:
                 return Foreign(sid, words[1], reply, data[body_at:end], data[begin:body_at]), position
             stats["in_msgs"] += 1
             stats["in_bytes"] += end - body_at
+            # A subject may be no UTF-8: it is handed on, and refused as no message of ours.
+            subject, answer_to = words[1].decode("utf-8", "replace"), reply.decode("utf-8", "replace")
             try:
-                if body_at == begin:
-                    handler(Message(words[1].decode(), reply.decode(), data[begin:end]))
-                else:
-                    headers = read_headers(data[begin:body_at])
-                    handler(Message(words[1].decode(), reply.decode(), data[body_at:end], headers))
+                headers = read_headers(data[begin:body_at]) if body_at > begin else NO_HEADERS
+                handler(Message(subject, answer_to, data[body_at:end], headers))
             except Exception as error:  # noqa: BLE001 - whatever a handler does, the connection goes on
                 return Failed(error), position
         return None, position

@@ -79,7 +79,7 @@ class Follower:
             await self._puller.close()
 
     async def _deal(self, messages: Sequence[Message]) -> None:
-        work = asyncio.ensure_future(self._handler([_delivered(message) for message in messages]))
+        work = asyncio.ensure_future(self._handler([delivered(message) for message in messages]))
         try:
             await self._wait_for(work, messages)
             verdicts: Sequence[Verdict] = work.result()
@@ -125,6 +125,7 @@ class Follower:
             pause.cancel()
 
 
-def _delivered(message: Message) -> Delivered:
+def delivered(message: Message) -> Delivered:
+    """Return a message of a stream as the port has it."""
     at = place(message)
-    return Delivered(message.subject, message.headers, message.body, at.sequence, at.deliveries)
+    return Delivered(message.subject, message.headers, message.body, at.sequence, at.deliveries, at.stored_at_ms)

@@ -23,6 +23,7 @@ class Place(NamedTuple):
     sequence: int
     deliveries: int
     handed_over: int
+    stored_at_ms: int
 
 
 def place(message: Message) -> Place:
@@ -31,8 +32,8 @@ def place(message: Message) -> Place:
     first = 4 if len(words) == SHORT_WORDS else 6
     if not message.reply.startswith(SETTLED_AT) or len(words) < SHORT_WORDS or len(words) == SHORT_WORDS + 1:
         raise ValueError(f"{message.reply} is no place in a stream")
-    deliveries, sequence, handed_over = (int(word) for word in words[first : first + 3])
-    return Place(sequence, deliveries, handed_over)
+    deliveries, sequence, handed_over, stored_at_ns = (int(word) for word in words[first : first + 4])
+    return Place(sequence, deliveries, handed_over, round(stored_at_ns / 1e6))
 
 
 def again(after_seconds: float) -> bytes:

@@ -17,7 +17,7 @@ from actors.mesh._ports.bus import ConsumerSpec, Delivered
 from actors.mesh._ports.world import Clock, Ids
 from actors.mesh.adapters.nats.connection import Connection
 from actors.mesh.adapters.nats.failures import as_mesh_errors
-from actors.mesh.adapters.nats.following import RETRY_PAUSE_SECONDS, RETRY_PAUSE_SECONDS_MAX
+from actors.mesh.adapters.nats.following import RETRY_PAUSE_SECONDS, RETRY_PAUSE_SECONDS_MAX, delivered
 from actors.mesh.adapters.nats.notices import Notices
 from actors.mesh.adapters.nats.pulling import Puller
 from actors.mesh.adapters.nats.settling import place
@@ -93,12 +93,11 @@ class Tail:
         page = []
         for message in await puller.pull(PAGE):
             self._received += 1
-            at = place(message)
-            if at.handed_over != self._received:
+            if place(message).handed_over != self._received:
                 self._notices.tell("tail_torn", self._stream)
                 await self._let_go()  # the next one begins behind what is whole
                 break
-            page.append(Delivered(message.subject, message.headers, message.body, at.sequence, 1))
+            page.append(delivered(message))
         return page
 
     async def _make_reader(self, sequence: int) -> Puller:
