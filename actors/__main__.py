@@ -162,7 +162,7 @@ async def run_provision(settings: ProvisionSettings) -> int:
     nats = open_nats(settings.nats_url.reveal(), name="provision", clock=SystemClock(), ids=SystemIds())
     async with nats as bus:
         await bus.provision(
-            [blueprint.stream for blueprint in blueprints],
+            [stream for blueprint in blueprints for stream in blueprint.streams],
             [spec for blueprint in blueprints for spec in consumers(blueprint)],
         )
     log.info("provisioned", domains=[blueprint.name for blueprint in blueprints])

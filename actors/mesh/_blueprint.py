@@ -28,9 +28,14 @@ from schemas.message import (
 NEEDS_MAX = 3
 """A command may ask at most this many other domains first: each is a hop in front of the customer."""
 
+TELLS_BYTES_MAX = 256 * 1024 * 1024
+"""What may wait to be done in one domain, some 200,000 commands: a tool that tells more hears that there is no room."""
+TELL_BYTES_MAX = 64 * 1024
+"""Headers and body of one told command: the largest there is has 10 kilobytes."""
+
 
 QUEUE = re.compile(r"[a-z]{1,20}")
-OTHER_READERS = frozenset({"views", "reactions", "sagas"})
+OTHER_READERS = frozenset({"tells", "views", "reactions", "sagas"})
 
 
 class Misdeclared(TypeError):
@@ -72,6 +77,18 @@ class Blueprint:
     def stream(self) -> StreamSpec:
         """The domain's event stream."""
         return StreamSpec(self.name.upper(), (f"{self.name}.event.>",))
+
+    @property
+    def streams(self) -> tuple[StreamSpec, ...]:
+        """Every stream of the domain: its events, and the commands it is told."""
+        told = StreamSpec(
+            f"{self.name.upper()}_TELLS",
+            (f"{self.name}.tell.>",),
+            is_work_queue=True,
+            bytes_max=TELLS_BYTES_MAX,
+            message_bytes_max=TELL_BYTES_MAX,
+        )
+        return (self.stream, told)
 
     def key_of(self, event: Event) -> Key:
         """Return the aggregate an event belongs to."""
@@ -241,8 +258,9 @@ def queues(actor: Actor) -> dict[str, list[Performance]]:
 
 
 def consumers(blueprint: Blueprint) -> tuple[ConsumerSpec, ...]:
-    """Return every durable consumer a domain's pool reads by: views, work queues, reactions, sagas."""
-    actor, specs = blueprint.actor, []
+    """Return every durable consumer a domain's pool reads by: tells, views, work queues, reactions, sagas."""
+    actor, told = blueprint.actor, blueprint.streams[1]
+    specs = [ConsumerSpec(told.name, f"{actor.name}_tells", told.subjects)]
     if actor.projections:
         specs.append(ConsumerSpec(blueprint.stream.name, f"{actor.name}_views", (f"{actor.name}.event.>",)))
     readers: dict[str, tuple[type[Event], ...]] = {

@@ -225,7 +225,7 @@ class Performer:
             correlation_id=work.headers.get(CORRELATION_ID, ""),
         )
         filled = self._here.client.envelope(envelope, on_behalf_of=work.headers.get(PERSON, ""))
-        await self._here.client.tell(command, filled)
+        await self._here.client.carry(command, filled)
 
 
 def longest_pause_seconds(retries: Retries, attempts: int) -> float:

@@ -30,6 +30,8 @@ from actors.mesh._serve import OVERLOADED, Serving, Verifies, say, serve
 from actors.mesh._service_api import PoolState
 from actors.mesh._states import StateCache
 from actors.mesh._telemetry import Telemetry
+from actors.mesh._tell_outcomes import TellOutcomes
+from actors.mesh._tells import Tells
 from actors.mesh._timers import Timers
 
 IN_FLIGHT_MAX = 512
@@ -71,7 +73,9 @@ class Pool:
         self._serving = Serving(
             deciding=self._deciding(), views=views, verifier=world.verifier, telemetry=world.telemetry,
             on_bug=self._parked(letters), tallies=self._tallies,
+            tell_outcomes=TellOutcomes(world.store.tells, world.store.journal, world.privacy, world.clock),
         )  # fmt: skip
+        self._tells = Tells(self._serving, letters)
         shared = (world.client, world.privacy, world.clock)
         self._reactions = Reactions(blueprint, world.client, world.privacy)
         self._timers = Timers(blueprint, world.store.timers, *shared)
@@ -136,7 +140,9 @@ class Pool:
         }
         for consumer in consumers(self._blueprint):
             reader = consumer.name.removeprefix(f"{self._blueprint.name}_")
-            if reader == "views":
+            if reader == "tells":
+                await self._tells.start(self._world.bus, consumer)
+            elif reader == "views":
                 self._readers.append(await follow_views(self._following, consumer, self._views))
             else:
                 self._readers.append(await follow_each(self._following, consumer, handlers[reader]))
@@ -145,7 +151,8 @@ class Pool:
         actor = self._blueprint.actor
         declared = ((actor.timers, self._timers.scan), (actor.sagas, self._sagas.scan))
         work = [scan for rows, scan in declared if rows]
-        return (*work, *(performer.scan for performer in self._performers.values()))
+        performing = (performer.scan for performer in self._performers.values())
+        return (*work, self._serving.tell_outcomes.forget, *performing)
 
     async def _kept_up(self, work: Callable[[], Coroutine[Any, Any, None]]) -> None:
         """Run work that never ends; start it again, ever later, when it fails all the same."""
@@ -218,7 +225,8 @@ class Pool:
         """Take nothing more, finish what was taken, publish what was written."""
         self.started = False
         await self._discovery.stop()
-        await asyncio.gather(*(subscription.stop() for subscription in (*self._subscriptions, *self._readers)))
+        readers = (*self._readers, self._tells)
+        await asyncio.gather(*(subscription.stop() for subscription in (*self._subscriptions, *readers)))
         if self._in_flight:
             await asyncio.wait(tuple(self._in_flight), timeout=DRAIN_SECONDS)
         for task in self._beside:

@@ -38,6 +38,6 @@ class Reactions:
             )
             envelope = self._client.envelope(given, on_behalf_of=inbound.headers.get(PERSON, ""))
             try:
-                await self._client.tell(command, envelope)
+                await self._client.carry(command, envelope)
             except Refused as refusal:
                 log.info("reaction refused", event_id=inbound.event_id, code=refusal.code)

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from schemas.history import EVENTS
 from schemas.message import Command, Query, owner_field
 from schemas.orders import GetOrder, PlaceOrder
 from schemas.principal import (
@@ -20,6 +21,7 @@ from schemas.principal import (
     allows,
     catalogue,
     confined,
+    held,
     permission,
     permissions_of,
 )
@@ -66,10 +68,16 @@ def test_the_catalogue_is_one_permission_a_command_or_query() -> None:
 @pytest.mark.parametrize("role", ROLES)
 def test_every_permission_of_a_row_is_that_of_a_message(role: Role) -> None:
     domains = {name.partition(":")[0] for name in catalogue()}
-    named = {name for name in PERMISSIONS[role] | OPEN | OWN_ACCOUNT if not name.endswith("*")}
+    named = {name for name in PERMISSIONS[role] | OPEN | OWN_ACCOUNT if "*" not in name}
     assert named <= catalogue(), f"no message needs {sorted(named - catalogue())}: mend schemas/principal.py"
-    assert {name for name in PERMISSIONS[role] if name.endswith("*")} <= {"*"} | {f"{each}:*" for each in domains}
+    over_all = {"*", f"*:{EVENTS}"}  # what the mesh itself answers for every domain
+    assert {name for name in PERMISSIONS[role] if "*" in name} <= over_all | {f"{each}:*" for each in domains}
     assert permissions_of((role,)) <= catalogue()
+
+
+def test_the_history_of_an_entity_is_for_those_who_operate_the_mesh() -> None:
+    may = {role for role in ROLES if held((role,), f"orders:{EVENTS}")}
+    assert may == {"operator", "admin", "service"}
 
 
 def test_what_is_ones_own_names_its_owner() -> None:

@@ -25,8 +25,8 @@ IRREGULAR = frozenset(
 """Participles that do not end in -ed."""
 
 STATES = frozenset({
-    "empty", "exists", "full", "insufficient", "invalid", "large", "long", "many", "mismatch", "missing", "unavailable",
-    "unknown", "unreadable",
+    "empty", "exists", "full", "insufficient", "invalid", "large", "long", "many", "mismatch", "missing", "sensitive",
+    "unavailable", "unknown", "unreadable",
 })  # fmt: skip
 """What a refusal may end in besides a participle."""
 

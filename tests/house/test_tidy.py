@@ -118,7 +118,7 @@ def test_what_runs_is_tidy(rule: Rule) -> None:
 
 @pytest.mark.parametrize("rule", [short_functions, telling_names, one_base, excuses_with_a_number])
 def test_what_tests_is_tidy(rule: Rule) -> None:
-    found = [sentence for module in modules("tests", "bench") for sentence in rule(module)]
+    found = [sentence for module in modules("tests", "bench", "examples") for sentence in rule(module)]
     assert not found, "\n" + "\n".join(found)
 
 

@@ -1,10 +1,10 @@
-"""The ports of sagas, effects, timers and dead letters on PostgreSQL."""
+"""The ports of sagas, effects, timers, dead letters and tells on PostgreSQL."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from actors.mesh._ports import DeadLetter, EffectRow, SagaRow, SagaStatus, TimerRow
+from actors.mesh._ports import DeadLetter, EffectRow, SagaRow, SagaStatus, TellRow, TimerRow
 from actors.mesh.adapters.postgres.connect import Sessions
 
 SAGA = "saga, key, revision, status, next_at_ms, document"
@@ -47,6 +47,15 @@ LETTER_LIST = f"SELECT {LETTER} FROM dead_letters WHERE letter_id > $1 ORDER BY 
 LETTER_COUNT = "SELECT count(*) AS count FROM dead_letters"
 LETTER_GET = f"SELECT {LETTER} FROM dead_letters WHERE letter_id = $1"  # noqa: S608 - constants only
 LETTER_REMOVE = "DELETE FROM dead_letters WHERE letter_id = $1 RETURNING letter_id"
+
+TELL = "command_id, principal, subject, ending, refusal, issued_at_ms, at_ms"
+TELL_KEEP = f"""INSERT INTO tells ({TELL}) VALUES ($1, $2, $3, $4, $5, $6, $7) ON CONFLICT (command_id, principal)
+DO UPDATE SET subject = $3, ending = $4, refusal = $5, issued_at_ms = $6, at_ms = $7"""  # noqa: S608 - constants only
+TELL_GET = f"SELECT {TELL} FROM tells WHERE command_id = $1 AND principal = $2"  # noqa: S608 - constants only
+TELL_LATEST = f"SELECT {TELL} FROM tells WHERE command_id = $1 ORDER BY at_ms DESC LIMIT 1"  # noqa: S608 - constants only
+TELL_FORGET = """DELETE FROM tells WHERE (command_id, principal) IN
+    (SELECT command_id, principal FROM tells WHERE at_ms < $1 ORDER BY at_ms LIMIT $2 FOR UPDATE SKIP LOCKED)
+RETURNING 1"""
 
 
 class PostgresSagas:
@@ -143,3 +152,28 @@ class PostgresDeadLetters:
     async def remove(self, letter_id: str) -> bool:
         """Forget a letter; return whether it was there."""
         return bool(await self._sessions.once(LETTER_REMOVE, letter_id))
+
+
+class PostgresTells:
+    """How tells ended."""
+
+    def __init__(self, sessions: Sessions) -> None:
+        self._sessions = sessions
+
+    async def keep(self, row: TellRow) -> None:
+        """Keep it in the place of an earlier one."""
+        await self._sessions.repeat(TELL_KEEP, *row)
+
+    async def get(self, command_id: str, principal: str) -> TellRow | None:
+        """Return one row, None where there is none."""
+        rows = await self._sessions.repeat(TELL_GET, command_id, principal)
+        return TellRow(*rows[0]) if rows else None
+
+    async def latest(self, command_id: str) -> TellRow | None:
+        """Return the latest of anybody's."""
+        rows = await self._sessions.repeat(TELL_LATEST, command_id)
+        return TellRow(*rows[0]) if rows else None
+
+    async def forget(self, before_ms: int, limit: int) -> int:
+        """Delete rows older than that."""
+        return len(await self._sessions.once(TELL_FORGET, before_ms, limit))
