@@ -27,6 +27,11 @@ COMMANDS = MappingProxyType(
         "publish": ("cli.publish:run", "Publish a signed message; into a stream, wait until it is kept."),
         "tap": ("cli.tap:run", "Show messages as they pass by, personal fields hidden."),
         "events": ("cli.events:run", "Show what happened to one entity, and what each event changed."),
+        "env": (
+            "cli.env:run",
+            "Print what a tool needs as lines for a shell: secrets, a signing key among them.",
+        ),
+        "token": ("cli.token:run", "Print a signed principal for the stock nats command line: a secret for a minute."),
         "trace": ("cli.trace:run", "Draw what happened to an order, or in a trace."),
     }
 )
@@ -57,6 +62,8 @@ EXAMPLES: Mapping[str, tuple[str, ...]] = MappingProxyType(
             "mesh events inventory item/cup-blue --after 12",
             "mesh events orders 0192f0c1 --json",
         ),
+        "env": ("mesh env", "mesh env --json"),
+        "token": ("mesh token --role warehouse", "mesh token inventory.tell.receive_stock.cup '{...}'"),
         "trace": ("mesh trace 0192f0c1", "mesh trace 4bf92f3577b34da6a3ce929d0e0e4736 --json"),
     }
 )

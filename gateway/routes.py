@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from actors.mesh import Refused
-from schemas import inventory, orders, payments, users
+from schemas import inventory, notifications, orders, payments, users
 from schemas.message import Event, Message
 from schemas.principal import permission
 
@@ -130,4 +130,13 @@ ROUTES: tuple[Route, ...] = (
     Route("POST", "/v1/sessions/revoke", users.RevokeSessions, own=True),
     Route("POST", "/v1/sessions/{session_id}/refresh", users.RefreshSession),
     Route("DELETE", "/v1/sessions/{session_id}", users.RevokeSession, own=True),
+    Route("GET", "/v1/inbox", notifications.GetInbox),
+    Route("POST", "/v1/inbox/{notification_id}/read", notifications.MarkInboxRead),
+    Route("POST", "/v1/inbox/{notification_id}/archive", notifications.ArchiveInboxItem),
+    Route("GET", "/v1/preferences", notifications.GetPreferences),
+    Route("POST", "/v1/preferences", notifications.SetPreference),
+    Route("GET", "/v1/deliveries", notifications.ListDeliveries),
+    Route("GET", "/v1/deliveries/{notification_id}", notifications.GetDelivery),
+    Route("POST", "/v1/devices", notifications.RegisterDevice),
+    Route("POST", "/v1/devices/remove", notifications.RemoveDevice),
 )

@@ -115,6 +115,12 @@ def subject_of(message: type[Message]) -> str:
     return f"{domain_of(message)}.{kind_of(message)}.{wire_name(message)}"
 
 
+@cache
+def tell_subject_of(command: type[Command[Any]]) -> str:
+    """Return where commands of a type are told, without the key: `orders.tell.place_order`."""
+    return f"{domain_of(command)}.tell.{wire_name(command)}"
+
+
 def key_of(message: Message) -> str:
     """Return the id of the entity a message is about (its first field), or `_` where it is about none."""
     field = key_field(type(message))

@@ -4,22 +4,42 @@ from __future__ import annotations
 
 import asyncio
 import re
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import AsyncGenerator, Callable, Iterable, Iterator, Mapping
+from contextlib import aclosing, contextmanager
 from functools import cache
+from types import ModuleType
 from typing import Any, NamedTuple, Protocol, overload
 
 import msgspec
 from typing_extensions import TypeVar
 
+from actors.mesh._awaiting import Awaiting, Settled
 from actors.mesh._errors import Broken, Expired, MeshError, Refused, Unavailable, fault, refused
+from actors.mesh._followed import After, Followed, followed, selection
 from actors.mesh._ports import Bus, BusReply, Clock, Ids, Received, Subscription
 from actors.mesh._telemetry import SpanKind, Telemetry, traceparent
-from schemas.envelope import ERROR, REPEATED, Envelope
-from schemas.message import ID_PATTERN, Command, Event, Failure, Message, Query, Refusal, key_of, reply_type, subject_of
+from actors.mesh._telling import SignsOnly, Telling, refuse_untellable, telling_id
+from schemas.envelope import CANONICAL_UUID, ERROR, REPEATED, Envelope
+from schemas.message import (
+    ID_PATTERN,
+    Accepted,
+    Command,
+    Event,
+    Failure,
+    Message,
+    Query,
+    Refusal,
+    domain_of,
+    key_of,
+    reply_type,
+    subject_of,
+    tell_subject_of,
+)
 from schemas.principal import Principal
+from schemas.tells import TELL_OUTCOME, TellOutcome, TellQuestion
 
 R = TypeVar("R")
+E = TypeVar("E", bound=Event)
 
 ASK_TIMEOUT_SECONDS = 5.0
 """How long an asker waits who names no deadline."""
@@ -32,7 +52,7 @@ AT_THE_DOOR = frozenset({
 IN_SUBJECT = re.compile(ID_PATTERN)
 
 
-class Signs(Protocol):
+class Signs(SignsOnly, Protocol):
     """Turns a principal into a token that pools accept."""
 
     def sign(self, principal: Principal, lifetime_seconds: int = ...) -> str: ...
@@ -45,25 +65,6 @@ class RawReply(NamedTuple):
     repeated: bool
 
 
-class Settled(NamedTuple):
-    """An event that somebody waited for, and the version it left its key at."""
-
-    event: Event
-    version: int
-
-
-class Awaiting:
-    """Somebody waiting for one of some events of one key."""
-
-    def __init__(self) -> None:
-        self.future: asyncio.Future[Settled] = asyncio.get_running_loop().create_future()
-
-    async def result(self, timeout_seconds: float) -> Settled | None:
-        """Return the first of the events, `None` where none came in time."""
-        done, _ = await asyncio.wait((self.future,), timeout=timeout_seconds)
-        return self.future.result() if done else None
-
-
 class Client:
     """Asks in the name of one identity; watches events as they pass by."""
 
@@ -72,6 +73,7 @@ class Client:
     ) -> None:
         self._bus, self._signer, self._identity = bus, signer, identity
         self._clock, self._ids, self._telemetry = clock, ids, telemetry
+        self._telling = Telling(signer, identity, clock, ids)
         self._waiting: dict[tuple[type[Event], str], set[Awaiting]] = {}
         self._watched: dict[type[Event], Subscription] = {}
 
@@ -96,25 +98,79 @@ class Client:
 
     async def ask_raw(self, message: Message, envelope: Envelope) -> RawReply:
         """Ask and return the reply's bytes; raise `Refused` or a `Fault`."""
-        key = key_of(message)
-        if key != "_" and not IN_SUBJECT.match(key):
-            raise Refused("id_invalid", "an id is 1 to 64 letters, digits, - and _", kind="invalid")
-        subject = subject_of(type(message))
+        is_command = isinstance(message, Command)
+        body = msgspec.json.encode(message)
+        return await self._asked(subject_of(type(message)), addressed(message), body, envelope, is_command=is_command)
+
+    async def _asked(self, subject: str, key: str, body: bytes, envelope: Envelope, *, is_command: bool) -> RawReply:
         left = self._left_seconds(envelope)
         # Only what changes an entity is found by its id: its readers would bury the story under their own traces.
-        attributes = {"mesh.key": key} if isinstance(message, Command) else None
-        with self._telemetry.span(f"ask {subject}", SpanKind.CLIENT, attributes=attributes):
-            headers = envelope.request_headers(is_command=isinstance(message, Command))
+        with self._telemetry.span(
+            f"ask {subject}", SpanKind.CLIENT, attributes={"mesh.key": key} if is_command else None
+        ):
+            headers = envelope.request_headers(is_command=is_command)
             if (parent := traceparent()) is not None:
                 headers["traceparent"] = parent
-            reply = await self._bus.request(
-                f"{subject}.{key}", msgspec.json.encode(message), headers, timeout_seconds=left
-            )
+            reply = await self._bus.request(f"{subject}.{key}", body, headers, timeout_seconds=left)
             if (error := reply_error(reply)) is not None:
                 raise error
         return RawReply(reply.body, REPEATED in reply.headers)
 
-    async def tell(self, command: Command[Any], envelope: Envelope) -> None:
+    async def tell(self, command: Command[Accepted], envelope: Envelope | None = None) -> str:
+        """Have a command done when its domain comes to it, and return its id once a stream has it.
+
+        It is done once, whoever tells it how often, however long the domain is away; what became of it,
+        `outcome_of_tell` says. A deadline holds only where the envelope names one. Raises `Refused` for what cannot be
+        told (ids, size, secrets), `TimedOut` and `Unavailable`: then tell it again under the same id.
+        """
+        refuse_untellable(type(command))
+        key = addressed(command)
+        return await self.tell_bytes(f"{tell_subject_of(type(command))}.{key}", msgspec.json.encode(command), envelope)
+
+    async def tell_bytes(self, subject: str, body: bytes, envelope: Envelope | None = None) -> str:
+        """Tell a body as it is, for instance one that was put right by hand."""
+        domain, kind, name = [*subject.split("."), "", ""][:3]
+        with self._telemetry.span(f"tell {domain}.{kind}.{name}", SpanKind.PRODUCER):
+            sealed = self._telling.sealed(subject, body, envelope or Envelope())
+            headers = sealed.request_headers(is_command=True)
+            await self._bus.store(subject, body, headers, message_id=telling_id(subject, body, sealed))
+        return sealed.command_id
+
+    async def outcome_of_tell(self, of: type[Command[Any]] | str, command_id: str, *, since_ms: int = 0) -> TellOutcome:
+        """Ask a domain, named or by a command of it, what became of a command that was told.
+
+        How an earlier telling was refused or died counts as pending: one whose `issued_at_ms` is before `since_ms`.
+        """
+        subject = f"{of if isinstance(of, str) else domain_of(of)}.query.{TELL_OUTCOME}"
+        if not CANONICAL_UUID.fullmatch(command_id):
+            raise Refused("command_id_invalid", "a command's id is a UUID, in lower case with dashes", kind="invalid")
+        body, envelope = msgspec.json.encode(TellQuestion(command_id=command_id)), self._filled(Envelope(), "", str)
+        reply = await self._asked(subject, command_id, body, envelope, is_command=False)
+        try:
+            outcome = msgspec.json.decode(reply.body, type=TellOutcome)
+            is_earlier = outcome.refusal is not None and outcome.issued_at_ms < since_ms
+            return TellOutcome(ending="pending") if is_earlier else outcome
+        except (msgspec.MsgspecError, UnicodeDecodeError) as error:
+            raise Broken(f"the reply to {subject} cannot be read: {error}") from None
+
+    @overload
+    def follow(self, events: ModuleType, *, after: After) -> AsyncGenerator[Followed[Event], None]: ...
+    @overload
+    def follow(self, events: type[E] | tuple[type[E], ...], *, after: After) -> AsyncGenerator[Followed[E], None]: ...
+    async def follow(self, events: Any, *, after: After) -> AsyncGenerator[Followed[Any], None]:
+        """Yield events in the order their domain published them, those that are there and those to come, for ever.
+
+        `events` is a module of the contract (`schemas.orders`: all events of the domain, also those it does not know)
+        or event types of one domain. Whoever keeps the last `position` goes on after it. Raises `Unavailable` where
+        the stream is not there or was made anew: then begin at the start, knowing facts by their key and version.
+        """
+        stream, subjects, known = selection(events)
+        after_sequence = {"start": 0, "now": None}[after] if isinstance(after, str) else after
+        async with aclosing(self._bus.tail(stream, subjects, after_sequence=after_sequence)) as tail:
+            async for delivered in tail:
+                yield followed(delivered, known)
+
+    async def carry(self, command: Command[Any], envelope: Envelope) -> None:
         """Send a command of the mesh's own making; raise `Refused` only where a rule of the domain says no.
 
         What its door refuses (a body it cannot read, a principal it does not trust) is the trouble of a deployment
@@ -209,6 +265,14 @@ class Client:
         for subscription in self._watched.values():
             await subscription.stop()
         self._watched.clear()
+
+
+def addressed(message: Message) -> str:
+    """Return the key a message is sent to; refuse one that would change the subject."""
+    key = key_of(message)
+    if key != "_" and not IN_SUBJECT.match(key):
+        raise Refused("id_invalid", "an id is 1 to 64 letters, digits, - and _", kind="invalid")
+    return key
 
 
 @cache

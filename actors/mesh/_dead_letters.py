@@ -32,13 +32,17 @@ class DeadLetters:
         reader: str,
         error: BaseException,
         attempts: int = 1,
+        identity: str = "",
     ) -> None:
-        """Keep a message with the reason; the same message of the same reader is kept once."""
-        identity = headers.get("Nats-Msg-Id") or headers.get(COMMAND_ID) or f"{self._clock.now_ns()}"
-        kept = {name: value for name, value in headers.items() if name != PRINCIPAL}
+        """Keep a message with the reason; the same message of the same reader is kept once.
+
+        `identity` tells it from others where its own headers cannot be trusted to.
+        """
+        identity = identity or headers.get("Nats-Msg-Id") or headers.get(COMMAND_ID) or f"{self._clock.now_ns()}"
+        kept = {storable(name): storable(value) for name, value in headers.items() if name != PRINCIPAL}
         letter = DeadLetter(
             letter_id=derived_id("dead letter", reader, subject, identity),
-            subject=subject,
+            subject=storable(subject),
             reader=reader,
             reason=getattr(error, "code", type(error).__name__),
             detail=told(error)[-DETAIL_CHARACTERS_MAX:],
@@ -49,3 +53,8 @@ class DeadLetters:
         )
         await self._rows.park(letter)
         log.error("dead letter", subject=subject, reader=reader, reason=letter.reason, letter_id=letter.letter_id)
+
+
+def storable(text: str) -> str:
+    """Return a text from outside as every store can hold it: no NUL, and nothing that is not Unicode."""
+    return text.encode("utf-8", "replace").decode().replace("\0", "\ufffd")

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 
 import msgspec
 
-from actors.mesh._blueprint import Blueprint, consumers, shapes
+from actors.mesh._blueprint import Blueprint, consumers, queues, shapes
 from actors.mesh._chaos import NO_CHAOS, Chaos
 from actors.mesh._client import Client
 from actors.mesh._commit import Deciding
@@ -18,7 +18,7 @@ from actors.mesh._discovery import Discovery, Outlook, tallies_of
 from actors.mesh._follow import Following, Inbound, follow_each
 from actors.mesh._log import get_logger
 from actors.mesh._mailbox import Mailboxes
-from actors.mesh._perform import Performer
+from actors.mesh._perform import Performer, Performing
 from actors.mesh._ports import Bus, Clock, Ids, ReadModelStore, Received, Store, Subscription, ViewShape
 from actors.mesh._privacy import Privacy
 from actors.mesh._project import follow_views
@@ -30,6 +30,8 @@ from actors.mesh._serve import OVERLOADED, Serving, Verifies, say, serve
 from actors.mesh._service_api import PoolState
 from actors.mesh._states import StateCache
 from actors.mesh._telemetry import Telemetry
+from actors.mesh._tell_outcomes import TellOutcomes
+from actors.mesh._tells import Tells
 from actors.mesh._timers import Timers
 
 IN_FLIGHT_MAX = 512
@@ -71,14 +73,27 @@ class Pool:
         self._serving = Serving(
             deciding=self._deciding(), views=views, verifier=world.verifier, telemetry=world.telemetry,
             on_bug=self._parked(letters), tallies=self._tallies,
+            tell_outcomes=TellOutcomes(world.store.tells, world.store.journal, world.privacy, world.clock),
         )  # fmt: skip
+        self._tells = Tells(self._serving, letters)
         shared = (world.client, world.privacy, world.clock)
         self._reactions = Reactions(blueprint, world.client, world.privacy)
         self._timers = Timers(blueprint, world.store.timers, *shared)
         self._sagas = SagaRunner(blueprint, world.store.sagas, *shared, world.telemetry, world.chaos)
-        self._performer = Performer(
-            blueprint, world.store.effects, world.outside, *shared, world.telemetry, world.chaos
+        performing = Performing(
+            blueprint.name,
+            world.store.journal,
+            world.store.effects,
+            letters,
+            world.outside,
+            *shared,
+            world.ids,
+            world.telemetry,
+            world.chaos,
         )
+        self._performers = {
+            queue: Performer(performing, queue, performances) for queue, performances in queues(blueprint.actor).items()
+        }
         self._outlook = Outlook(blueprint, world.store, world.clock)
         self._discovery = Discovery(blueprint, world.bus, world.clock, world.ids, self._tallies, self.state)
         self._subscriptions: list[Subscription] = []
@@ -119,13 +134,15 @@ class Pool:
 
     async def _follow(self) -> None:
         handlers: dict[str, Callable[[Inbound], Coroutine[Any, Any, None]]] = {
-            "effects": self._performer.handle,
+            **{queue: performer.handle for queue, performer in self._performers.items()},
             "sagas": self._sagas.handle,
             "reactions": self._reactions.handle,
         }
         for consumer in consumers(self._blueprint):
-            reader = consumer.name.rpartition("_")[2]
-            if reader == "views":
+            reader = consumer.name.removeprefix(f"{self._blueprint.name}_")
+            if reader == "tells":
+                await self._tells.start(self._world.bus, consumer)
+            elif reader == "views":
                 self._readers.append(await follow_views(self._following, consumer, self._views))
             else:
                 self._readers.append(await follow_each(self._following, consumer, handlers[reader]))
@@ -134,7 +151,8 @@ class Pool:
         actor = self._blueprint.actor
         declared = ((actor.timers, self._timers.scan), (actor.sagas, self._sagas.scan))
         work = [scan for rows, scan in declared if rows]
-        return (*work, *([self._performer.scan] if actor.performances else []))
+        performing = (performer.scan for performer in self._performers.values())
+        return (*work, self._serving.tell_outcomes.forget, *performing)
 
     async def _kept_up(self, work: Callable[[], Coroutine[Any, Any, None]]) -> None:
         """Run work that never ends; start it again, ever later, when it fails all the same."""
@@ -207,13 +225,14 @@ class Pool:
         """Take nothing more, finish what was taken, publish what was written."""
         self.started = False
         await self._discovery.stop()
-        await asyncio.gather(*(subscription.stop() for subscription in (*self._subscriptions, *self._readers)))
+        readers = (*self._readers, self._tells)
+        await asyncio.gather(*(subscription.stop() for subscription in (*self._subscriptions, *readers)))
         if self._in_flight:
             await asyncio.wait(tuple(self._in_flight), timeout=DRAIN_SECONDS)
         for task in self._beside:
             task.cancel()
         await asyncio.gather(*self._beside, return_exceptions=True)
         await self._sagas.stop()
-        await self._performer.stop()
+        await asyncio.gather(*(performer.stop() for performer in self._performers.values()))
         await self._relay.stop(timeout_seconds=2)
         log.info("pool drained", domain=self._blueprint.name)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import base64
+import hashlib
 from collections.abc import Mapping
 from typing import Any
 
@@ -35,7 +37,10 @@ OPTIONS: Any = {"require": REQUIRED_CLAIMS, "verify_exp": False, "verify_iat": F
 
 
 class Claims(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, forbid_unknown_fields=True):
-    """What a token says. Times are Unix seconds; `obo` is the person a service acts for."""
+    """What a token says. Times are Unix seconds; `obo` is the person a service acts for.
+
+    `only` is the digest of the one message that the token is good for; empty, it is good for requests.
+    """
 
     iss: str
     sub: str
@@ -44,6 +49,14 @@ class Claims(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, forb
     roles: tuple[Role, ...]
     name: str = ""
     obo: str = ""
+    only: str = ""
+
+
+def digest_of(subject: str, command_id: str, body: bytes) -> str:
+    """Return what a token names a told message by: where it was published, as which command, and what it says."""
+    # Neither a subject nor an id has a line break, so the three cannot be shifted against each other.
+    told = hashlib.sha256(b"\n".join((subject.encode(), command_id.encode(), body))).digest()
+    return base64.urlsafe_b64encode(told).rstrip(b"=").decode()
 
 
 class Signer:
@@ -66,6 +79,15 @@ class Signer:
         cached = self._signed.get((principal, lifetime_seconds))
         if cached is not None and now_ms < cached[1]:
             return cached[0]
+        token = self._minted(principal, now_ms, lifetime_seconds, "")
+        remember(self._signed, (principal, lifetime_seconds), (token, now_ms + lifetime_seconds * 500))
+        return token
+
+    def sign_only(self, principal: Principal, digest: str, lifetime_seconds: int = LIFETIME_SECONDS) -> str:
+        """Return a token that is good for one told message alone, if that is stored within the lifetime."""
+        return self._minted(principal, self._clock.now_ms(), lifetime_seconds, digest)
+
+    def _minted(self, principal: Principal, now_ms: int, lifetime_seconds: int, only: str) -> str:
         claims = Claims(
             iss=self._issuer,
             sub=principal.subject,
@@ -74,10 +96,9 @@ class Signer:
             roles=principal.roles,
             name=principal.name,
             obo=principal.on_behalf_of,
+            only=only,
         )
-        token = jwt.encode(msgspec.to_builtins(claims), self._key, ALGORITHM, headers={"kid": self._issuer})
-        remember(self._signed, (principal, lifetime_seconds), (token, now_ms + lifetime_seconds * 500))
-        return token
+        return jwt.encode(msgspec.to_builtins(claims), self._key, ALGORITHM, headers={"kid": self._issuer})
 
 
 class Verifier:
@@ -94,20 +115,29 @@ class Verifier:
         cached = self._verified.get(token)
         if cached is not None and now_ms < cached[1]:
             return cached[0]
-        if not token:
-            raise unauthenticated("principal_missing", "the message carries no principal")
+        self._verified.pop(token, None)
         claims = self._read(token)
-        if claims.iat * 1000 > now_ms + LEEWAY_SECONDS * 1000:
-            raise unauthenticated("principal_invalid", "the token is from the future")
-        good_until_ms = (claims.exp + LEEWAY_SECONDS) * 1000
-        if now_ms >= good_until_ms:
-            self._verified.pop(token, None)
-            raise unauthenticated("principal_expired", "the token has expired")
-        principal = Principal(subject=claims.sub, roles=claims.roles, name=claims.name, on_behalf_of=claims.obo)
-        remember(self._verified, token, (principal, good_until_ms))
+        if claims.only:  # who sees a told message must not be able to ask anything with its token
+            raise unauthenticated("principal_mismatch", "the token was signed for one told message alone")
+        principal = believed(claims, now_ms)
+        remember(self._verified, token, (principal, good_until_ms(claims)))
         return principal
 
+    def verify_only(self, token: str, digest: str, stored_at_ms: int) -> Principal:
+        """Return who told a message; raise Refused where the token is not for this one, or not of when it was stored.
+
+        A told message may wait for longer than a token lives: what counts is when its stream took it.
+        """
+        claims = self._read(token)
+        if not claims.only:
+            raise unauthenticated("principal_mismatch", "a told message needs a token signed for it alone")
+        if claims.only != digest:
+            raise unauthenticated("principal_mismatch", "the token was signed for another subject, command id or body")
+        return believed(claims, stored_at_ms)
+
     def _read(self, token: str) -> Claims:
+        if not token:
+            raise unauthenticated("principal_missing", "the message carries no principal")
         if len(token) > TOKEN_CHARACTERS_MAX:
             raise unauthenticated("principal_invalid", "the token is too long")
         try:
@@ -124,6 +154,19 @@ class Verifier:
         if not read.sub:
             raise unauthenticated("principal_invalid", "the token names nobody")
         return read
+
+
+def believed(claims: Claims, at_ms: int) -> Principal:
+    """Return whom a token stands for; raise Refused where it was not valid then."""
+    if claims.iat * 1000 > at_ms + LEEWAY_SECONDS * 1000:
+        raise unauthenticated("principal_invalid", "the token is from the future")
+    if at_ms >= good_until_ms(claims):
+        raise unauthenticated("principal_expired", "the token has expired")
+    return Principal(subject=claims.sub, roles=claims.roles, name=claims.name, on_behalf_of=claims.obo)
+
+
+def good_until_ms(claims: Claims) -> int:
+    return (claims.exp + LEEWAY_SECONDS) * 1000
 
 
 def unauthenticated(code: str, detail: str) -> Refused:

@@ -161,7 +161,7 @@ class SagaRunner:
                 command = await self._command(saga, state, send)
                 self._chaos.point(f"saga.{send.direction}.before.{name}")
                 filled = self._client.envelope(envelope, on_behalf_of=state.origin.person)
-                await self._client.tell(command, filled)
+                await self._client.carry(command, filled)
                 self._chaos.point(f"saga.{send.direction}.after.{name}")
             except (Refused, Fault) as error:
                 return error

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from time import perf_counter_ns
 from typing import Any, NamedTuple, Protocol
 
 import msgspec
 
+from actors.mesh._blueprint import Bound
 from actors.mesh._commit import Deciding
 from actors.mesh._decide import decide
 from actors.mesh._errors import Broken, Expired, Fault, Overloaded, Refused
@@ -17,20 +18,24 @@ from actors.mesh._ports import Received
 from actors.mesh._read import Reader, Views
 from actors.mesh._tally import Tallies
 from actors.mesh._telemetry import INHERIT, Span, SpanKind, Telemetry, parse_traceparent
+from actors.mesh._tell_outcomes import TellOutcomes
 from schemas.envelope import ERROR, REPEATED, Envelope, read_envelope
 from schemas.history import EVENTS, HistoryQuestion
 from schemas.located import located
-from schemas.message import Message, Refusal, key_field, key_of, owner_field
+from schemas.message import Command, Message, Refusal, key_field, key_of, owner_field
 from schemas.principal import Principal, allows, confined, held, permission
+from schemas.tells import TELL_OUTCOME, TellQuestion
 
 log = get_logger()
 read_question = msgspec.json.Decoder(HistoryQuestion).decode
+read_tell_question = msgspec.json.Decoder(TellQuestion).decode
 
 
 class Verifies(Protocol):
     """Turns a token back into the principal it was made from."""
 
     def verify(self, token: str) -> Principal: ...
+    def verify_only(self, token: str, digest: str, stored_at_ms: int) -> Principal: ...
 
 
 class Serving(NamedTuple):
@@ -42,6 +47,7 @@ class Serving(NamedTuple):
     telemetry: Telemetry
     on_bug: Callable[[Received, BaseException], Awaitable[None]]
     tallies: Tallies
+    tell_outcomes: TellOutcomes
 
 
 class Served(NamedTuple):
@@ -95,14 +101,12 @@ async def kept(serving: Serving, received: Received, bug: Exception) -> None:
 
 
 async def handled(serving: Serving, received: Received, kind: str, name: str, span: Span) -> Served:
-    envelope = envelope_of(serving, received)
+    envelope = envelope_of(received.headers)
+    expire_late(serving, envelope)
     principal = serving.verifier.verify(envelope.principal)
     if kind == "command" and (bound := serving.deciding.blueprint.commands.get(name)) is not None:
-        span.set("mesh.key", received.subject.rpartition(".")[2])
-        span.set("mesh.correlation_id", envelope.correlation_id)
-        command = decoded(bound.decode, received.body)
-        refuse_unless_addressed(received.subject, command)
-        authorise(principal, command)
+        note(span, received.subject, envelope)
+        command = admitted(bound, received.subject, received.body, principal)
         decided = await decide(serving.deciding, bound, command, named(serving, envelope), principal)
         return Served(decided.reply, {REPEATED: "1"} if decided.repeated else {})
     if kind == "query" and (found := serving.deciding.blueprint.queries.get(name)) is not None:
@@ -114,6 +118,8 @@ async def handled(serving: Serving, received: Received, kind: str, name: str, sp
         return Served(msgspec.json.encode(answer), {})
     if kind == "query" and name == EVENTS:
         return await told_history(serving, received, principal)
+    if kind == "query" and name == TELL_OUTCOME:
+        return await told_outcome(serving, received, principal)
     raise Refused("message_unknown", f"{received.subject} is no message of this domain", kind="not_found")
 
 
@@ -129,15 +135,39 @@ async def told_history(serving: Serving, received: Received, principal: Principa
     return Served(msgspec.json.encode(page), {})
 
 
-def envelope_of(serving: Serving, received: Received) -> Envelope:
-    """Read the envelope; what is too late is not begun."""
+async def told_outcome(serving: Serving, received: Received, principal: Principal) -> Served:
+    """Answer what became of a told command, to whoever told it."""
+    question = decoded(read_tell_question, received.body)
+    refuse_unless_about(received.subject, "command_id", question.command_id)
+    return Served(msgspec.json.encode(await serving.tell_outcomes.outcome(question.command_id, principal)), {})
+
+
+def note(span: Span, subject: str, envelope: Envelope) -> None:
+    """Let a command's span be found by its entity and by the story it belongs to."""
+    span.set("mesh.key", subject.rpartition(".")[2])
+    span.set("mesh.correlation_id", envelope.correlation_id)
+
+
+def admitted(bound: Bound, subject: str, body: bytes, principal: Principal) -> Command[Any]:
+    """Return the command that a body holds; refuse what is malformed, addressed to another entity or not allowed."""
+    command: Command[Any] = decoded(bound.decode, body)
+    refuse_unless_addressed(subject, command)
+    authorise(principal, command)
+    return command
+
+
+def envelope_of(headers: Mapping[str, str]) -> Envelope:
+    """Read the envelope."""
     try:
-        envelope = read_envelope(received.headers)
+        return read_envelope(headers)
     except ValueError as error:
         raise Refused("envelope_invalid", str(error), kind="invalid") from None
+
+
+def expire_late(serving: Serving, envelope: Envelope) -> None:
+    """What is too late is not begun."""
     if envelope.deadline_ms and envelope.deadline_ms <= serving.deciding.clock.now_ms():
         raise Expired("the deadline had passed when the message was taken up")
-    return envelope
 
 
 def named(serving: Serving, envelope: Envelope) -> Envelope:

@@ -52,7 +52,7 @@ class Timers:
         headers = msgspec.json.decode(row.headers, type=dict[str, str])
         given = Envelope(command_id=row.timer_id, cause_id=row.timer_id, correlation_id=headers.get(CORRELATION_ID, ""))
         try:
-            await self._client.tell(command, self._client.envelope(given, on_behalf_of=headers.get(PERSON, "")))
+            await self._client.carry(command, self._client.envelope(given, on_behalf_of=headers.get(PERSON, "")))
         except Refused as refusal:
             log.info("timer no longer wanted", timer=row.timer_id, message=row.message, code=refusal.code)
         except Fault as fault:

@@ -66,7 +66,7 @@ async def pool() -> None:
     """Serve the tallies until killed."""
     tracing = telemetry(actor.name)
     async with open_client(actor.name, tracing) as (bus, client):
-        await bus.provision([BLUEPRINT.stream], consumers(BLUEPRINT))
+        await bus.provision(BLUEPRINT.streams, consumers(BLUEPRINT))
         relay = Relay(BLUEPRINT, bus, CLOCK, tracing, NO_CHAOS)
         async with open_store(relay) as store:
             keys = bytes(32)

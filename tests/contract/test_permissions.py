@@ -21,6 +21,7 @@ from schemas.principal import (
     allows,
     catalogue,
     confined,
+    held,
     permission,
     permissions_of,
 )
@@ -72,6 +73,11 @@ def test_every_permission_of_a_row_is_that_of_a_message(role: Role) -> None:
     over_all = {"*", f"*:{EVENTS}"}  # what the mesh itself answers for every domain
     assert {name for name in PERMISSIONS[role] if "*" in name} <= over_all | {f"{each}:*" for each in domains}
     assert permissions_of((role,)) <= catalogue()
+
+
+def test_the_history_of_an_entity_is_for_those_who_operate_the_mesh() -> None:
+    may = {role for role in ROLES if held((role,), f"orders:{EVENTS}")}
+    assert may == {"operator", "admin", "service"}
 
 
 def test_what_is_ones_own_names_its_owner() -> None:

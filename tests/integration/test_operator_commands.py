@@ -100,7 +100,7 @@ async def test_stock_tools_see_every_pool(shop: ShopPlatform) -> None:
     assert orders["place_order"].subject == "orders.command.place_order.*"
     assert orders["place_order"].metadata["permission"] == "orders:place_order"
     assert all(endpoint.processing_time >= 0 for each in stats for endpoint in each.endpoints)
-    registered = {endpoint.name: endpoint for endpoint in stats[3].endpoints}["register_customer"]
+    registered = {endpoint.name: endpoint for endpoint in stats[3].endpoints}["add_user"]
     assert registered.num_requests > 0
     assert registered.average_processing_time == registered.processing_time // registered.num_requests
 
@@ -143,7 +143,7 @@ async def test_a_call_is_answered_refused_or_not_understood(shop: ShopPlatform) 
     assert code == 64
     assert errors.startswith("There is no command or query 'ReciveStock': did you mean ReceiveStock")
     async with without_users(shop):
-        code, _, errors = await mesh(shop, "call", "GetCustomer", "--key", CUSTOMER)
+        code, _, errors = await mesh(shop, "call", "GetUser", "--key", CUSTOMER)
         assert (code, "unavailable" in errors) == (69, True)
 
 

@@ -493,6 +493,68 @@ async def test_a_stream_can_take_more_subjects_later(bus: Bus, unique: str) -> N
     assert await bus.store(f"{unique}.tell.make.1", b"", {}, message_id="t1") == 1
 
 
+async def work_of(bus: Bus, unique: str, **bounds: int) -> tuple[StreamSpec, ConsumerSpec]:
+    stream = StreamSpec(f"{unique.upper()}_WORK", (f"{unique}.tell.>",), is_work_queue=True)._replace(**bounds)
+    consumer = ConsumerSpec(stream.name, f"{unique}_work", stream.subjects, acknowledge_within_seconds=2)
+    await bus.provision([stream], [consumer])
+    return stream, consumer
+
+
+async def test_a_work_queue_forgets_what_was_dealt_with_and_nothing_else(bus: Bus, unique: str) -> None:
+    stream, consumer = await work_of(bus, unique)
+    for n in range(5):
+        await bus.store(f"{unique}.tell.make.{n}", b"%d" % n, {}, message_id=str(n))
+    kept = Kept(lambda message: Again(0.1) if message.body == b"3" and message.deliveries < 3 else Acknowledge())
+    first = await bus.follow(consumer, kept)
+    await until(lambda: none_pending(bus, consumer))
+    assert kept.bodies == [b"0", b"1", b"2", b"3", b"4", b"3", b"3"]
+    state = await bus.stream_state(stream.name)
+    assert (state.messages, state.last_sequence) == (0, 5)
+    await first.stop()
+    await bus.provision([stream], [consumer])
+    await bus.store(f"{unique}.tell.make.5", b"5", {}, message_id="5")
+    assert (await bus.stream_state(stream.name)).messages == 1
+
+
+async def test_a_message_says_when_it_was_stored_however_often_it_is_delivered(bus: Bus, unique: str) -> None:
+    _, consumer = await work_of(bus, unique)
+    now_ms = SystemClock().now_ms()
+    await bus.store(f"{unique}.tell.make.1", b"", {}, message_id="1")
+    await asyncio.sleep(CALM_SECONDS)
+    kept = Kept(lambda message: Again(0.1) if message.deliveries < 3 else Acknowledge())
+    await bus.follow(consumer, kept)
+    await until(lambda: len(kept.messages) == 3)
+    [at_ms] = {message.stored_at_ms for message in kept.messages}
+    assert abs(at_ms - now_ms) < 1000 * CALM_SECONDS
+
+
+async def test_a_stream_takes_nothing_larger_than_it_may(bus: Bus, unique: str) -> None:
+    await work_of(bus, unique, message_bytes_max=2000)
+    with pytest.raises(Refused) as caught:
+        await bus.store(f"{unique}.tell.make.1", bytes(2001), {}, message_id="1")
+    assert (caught.value.code, caught.value.kind) == ("message_too_large", "invalid")
+    assert await bus.store(f"{unique}.tell.make.1", bytes(500), {}, message_id="2") == 1
+
+
+async def test_a_full_stream_takes_nothing_more_until_there_is_room(bus: Bus, unique: str) -> None:
+    stream, consumer = await work_of(bus, unique, bytes_max=20_000)
+    stored = [bus.store(f"{unique}.tell.make.1", bytes(1000), {}, message_id=str(n)) for n in range(30)]
+    answers = await asyncio.gather(*stored, return_exceptions=True)
+    taken = sum(isinstance(answer, int) for answer in answers)
+    assert 5 < taken < 20
+    assert {type(answer) for answer in answers} == {int, Unavailable}
+    assert (await bus.stream_state(stream.name)).messages == taken, "the oldest is not what makes room"
+    await bus.follow(consumer, Kept())
+    await until(lambda: none_pending(bus, consumer))
+    await bus.store(f"{unique}.tell.make.1", bytes(1000), {}, message_id="again")
+
+
+async def test_the_bounds_of_a_stream_can_be_changed_later(bus: Bus, unique: str) -> None:
+    stream, _ = await work_of(bus, unique, message_bytes_max=2000)
+    await bus.provision([stream._replace(message_bytes_max=4000)], [])
+    assert await bus.store(f"{unique}.tell.make.1", bytes(3000), {}, message_id="1") == 1
+
+
 async def test_the_state_of_a_stream_names_its_incarnation(bus: Bus, unique: str) -> None:
     stream, _ = await streams_of(bus, unique)
     before = await bus.stream_state(stream.name)

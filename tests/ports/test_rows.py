@@ -1,4 +1,4 @@
-"""One suite over the rows beside the journal: sagas, effects, timers, dead letters."""
+"""One suite over the rows beside the journal: sagas, effects, timers, dead letters, tells."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import base64
 
 import pytest
 
-from actors.mesh._ports import Appended, DeadLetter, EffectRow, Rejected, SagaRow, SagaStatus, Store, TimerRow
+from actors.mesh._ports import Appended, DeadLetter, EffectRow, Rejected, SagaRow, SagaStatus, Store, TellRow, TimerRow
 from tests.ports.stores import Stores, commit
 
 NOW_MS = 1_000_000
@@ -35,6 +35,10 @@ def timer(timer_id: str, due_at_ms: int = NOW_MS, body: bytes = b"\0body") -> di
 
 def letter(letter_id: str, body: bytes = b"\0body") -> DeadLetter:
     return DeadLetter(letter_id, "dlq.orders", "orders_views", "bug", "trace", "{}", body, NOW_MS, 3)
+
+
+def tell(principal: str = "ada", at_ms: int = NOW_MS, command_id: str = "c1") -> TellRow:
+    return TellRow(command_id, principal, "orders.tell.place_order.o1", "refused", b"\0refusal", at_ms - 5, at_ms)
 
 
 async def test_a_saga_is_saved_revision_by_revision(store: Store) -> None:
@@ -108,6 +112,26 @@ async def test_a_leased_effect_is_handed_out_again_only_after_its_lease(stores: 
     assert len(again) == 21
 
 
+async def test_an_effect_that_was_put_off_is_leased_again_at_that_time(store: Store) -> None:
+    await store.effects.begin(effect(1, next_at_ms=LATER_MS))
+    await store.effects.put_off(effect(1), NOW_MS)
+    (leased,) = await store.effects.lease("charge", NOW_MS, LATER_MS, 10)
+    await store.effects.put_off(leased, NOW_MS + 5)
+    assert await store.effects.lease("charge", NOW_MS + 4, LATER_MS, 10) == []
+    assert [row.attempts for row in await store.effects.lease("charge", NOW_MS + 5, LATER_MS, 10)] == [2]
+
+
+async def test_an_effect_is_not_put_off_by_an_attempt_that_others_have_overtaken(store: Store) -> None:
+    await store.effects.begin(effect(1))
+    (first,) = await store.effects.lease("charge", NOW_MS, NOW_MS + 1, 10)
+    await store.effects.lease("charge", NOW_MS + 1, LATER_MS, 10)
+    await store.effects.put_off(first, NOW_MS)
+    assert await store.effects.lease("charge", NOW_MS + 2, LATER_MS, 10) == []
+    await store.effects.finish(first.event_id, "charge")
+    await store.effects.put_off(first._replace(attempts=2), NOW_MS)
+    assert await store.effects.lease("charge", LATER_MS, LATER_MS, 10) == []
+
+
 async def test_a_timer_is_set_with_the_commit_and_only_with_it(store: Store) -> None:
     refused = commit(inlines={"timers": [timer("t1")], "no_such_table": [{"a": 1}]})
     assert isinstance(await store.journal.append(refused), Rejected)
@@ -145,3 +169,25 @@ async def test_a_dead_letter_is_parked_once_listed_read_and_removed(store: Store
     assert not await store.dead_letters.remove("a")
     assert await store.dead_letters.get("a") is None
     assert await store.dead_letters.count() == 2
+
+
+async def test_how_a_tell_ended_is_kept_for_each_who_told_it_the_last_word_counts(store: Store) -> None:
+    assert await store.tells.get("c1", "ada") is None
+    assert await store.tells.latest("c1") is None
+    for row in (tell(), tell("eve", NOW_MS + 1), tell(command_id="c2"), tell("o'neill; --", NOW_MS - 1)):
+        await store.tells.keep(row)
+    later = tell()._replace(ending="dead", refusal=b"another", subject="x", at_ms=NOW_MS + 2)
+    assert await store.tells.get("c1", "eve") == tell("eve", NOW_MS + 1)
+    assert await store.tells.latest("c1") == tell("eve", NOW_MS + 1)
+    await store.tells.keep(later)
+    assert await store.tells.get("c1", "ada") == later
+    assert await store.tells.latest("c1") == later
+    assert await store.tells.get("c1", "o'neill; --") == tell("o'neill; --", NOW_MS - 1)
+
+
+async def test_old_tells_are_forgotten_some_at_a_time(store: Store) -> None:
+    for number in range(7):
+        await store.tells.keep(tell(f"p{number}", NOW_MS + number))
+    assert [await store.tells.forget(NOW_MS + 5, 3) for _ in range(3)] == [3, 2, 0]
+    assert await store.tells.get("c1", "p4") is None
+    assert await store.tells.get("c1", "p5") == tell("p5", NOW_MS + 5)

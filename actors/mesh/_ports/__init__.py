@@ -40,6 +40,7 @@ from actors.mesh._ports.journal import (
     Taken,
     Unpublished,
 )
+from actors.mesh._ports.quotas import Quotas
 from actors.mesh._ports.rows import (
     DeadLetter,
     DeadLetterRows,
@@ -48,6 +49,9 @@ from actors.mesh._ports.rows import (
     SagaRow,
     SagaRows,
     SagaStatus,
+    TellEnding,
+    TellRow,
+    TellRows,
     TimerRow,
     TimerRows,
 )
@@ -91,6 +95,7 @@ __all__ = [
     "NewEvent",
     "Outbox",
     "Part",
+    "Quotas",
     "ReadModelStore",
     "Received",
     "Rejected",
@@ -106,6 +111,9 @@ __all__ = [
     "StreamSurvey",
     "Subscription",
     "Taken",
+    "TellEnding",
+    "TellRow",
+    "TellRows",
     "TimerRow",
     "TimerRows",
     "Unpublished",

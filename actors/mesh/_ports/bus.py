@@ -21,13 +21,14 @@ class BusReply(NamedTuple):
 
 
 class Delivered(NamedTuple):
-    """One message of a stream. `deliveries` counts from 1."""
+    """One message of a stream. `deliveries` counts from 1; `stored_at_ms` is when the stream took it, by its clock."""
 
     subject: str
     headers: Mapping[str, str]
     body: bytes
     sequence: int
     deliveries: int
+    stored_at_ms: int
 
 
 class Acknowledge(NamedTuple):
@@ -44,11 +45,17 @@ Verdict = Acknowledge | Again
 
 
 class StreamSpec(NamedTuple):
-    """A stream as data. Made by `provision`, never on the request path."""
+    """A stream as data. Made by `provision`, never on the request path. 0 stands for no bound.
+
+    A work queue forgets a message once it was acknowledged; any other stream keeps all. Full, it takes nothing more.
+    """
 
     name: str  # 'ORDERS'
     subjects: tuple[str, ...]
     duplicate_window_seconds: float = 120
+    is_work_queue: bool = False
+    bytes_max: int = 0
+    message_bytes_max: int = 0  # headers and body
 
 
 class ConsumerSpec(NamedTuple):
@@ -154,7 +161,7 @@ class Bus(Protocol):
     async def store(self, subject: str, body: bytes, headers: Mapping[str, str], *, message_id: str) -> int:
         """Publish into a stream, wait for its acknowledgement, return the sequence.
 
-        Raises `TimedOut`, `Unavailable`.
+        Raises `TimedOut`, `Unavailable` (also where the stream is full), `Refused` (larger than the stream takes).
         """
         ...
 

@@ -1,4 +1,4 @@
-"""Rows that must not be lost: sagas, effects, timers, dead letters."""
+"""Rows that must not be lost: sagas, effects, timers, dead letters, what became of tells."""
 
 from __future__ import annotations
 
@@ -59,6 +59,10 @@ class EffectRows(Protocol):
         """Return unfinished rows whose time has come, counted up one attempt and put off until then."""
         ...
 
+    async def put_off(self, row: EffectRow, next_at_ms: int) -> None:
+        """Let it be leased again at that time, unless it is finished or another attempt has begun since."""
+        ...
+
     async def finish(self, event_id: str, performer: str) -> None: ...
 
     async def count(self, performer: str) -> int:
@@ -115,3 +119,39 @@ class DeadLetterRows(Protocol):
     async def get(self, letter_id: str) -> DeadLetter | None: ...
 
     async def remove(self, letter_id: str) -> bool: ...
+
+
+TellEnding = Literal["refused", "dead"]
+
+
+class TellRow(NamedTuple):
+    """What became of a told command that was not accepted, for who told it. `refusal` is encrypted whole.
+
+    The accepted ones are in the journal.
+    """
+
+    command_id: str
+    principal: str  # who told it: the person in the end
+    subject: str  # 'inventory.tell.receive_stock.cup-blue'
+    ending: TellEnding
+    refusal: bytes
+    issued_at_ms: int  # as its sender said: tells one telling of a command from the next
+    at_ms: int
+
+
+class TellRows(Protocol):
+    """How tells ended, kept for a while."""
+
+    async def keep(self, row: TellRow) -> None:
+        """Keep it in the place of an earlier one of the same command and principal."""
+        ...
+
+    async def get(self, command_id: str, principal: str) -> TellRow | None: ...
+
+    async def latest(self, command_id: str) -> TellRow | None:
+        """Return the latest of anybody's, for those who may see all."""
+        ...
+
+    async def forget(self, before_ms: int, limit: int) -> int:
+        """Delete rows older than that, so many at most; return how many those were."""
+        ...

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from actors.mesh._ports.journal import Journal, Outbox
-from actors.mesh._ports.rows import DeadLetterRows, EffectRows, SagaRows, TimerRows
+from actors.mesh._ports.rows import DeadLetterRows, EffectRows, SagaRows, TellRows, TimerRows
 
 
 class Store(NamedTuple):
@@ -17,3 +17,4 @@ class Store(NamedTuple):
     effects: EffectRows
     timers: TimerRows
     dead_letters: DeadLetterRows
+    tells: TellRows

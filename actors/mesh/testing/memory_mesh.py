@@ -95,7 +95,7 @@ class MemoryMesh:
     async def __aenter__(self) -> Self:
         count_tasks(asyncio.get_running_loop())
         await self.bus.provision(
-            [blueprint.stream for blueprint in self.blueprints],
+            [stream for blueprint in self.blueprints for stream in blueprint.streams],
             [spec for blueprint in self.blueprints for spec in consumers(blueprint)],
         )
         for blueprint in self.blueprints:

@@ -201,7 +201,7 @@ class WeatherBus:
         """The shared bus is closed by its owner."""
 
 
-WRITES = frozenset({"append", "clear", "put_back", "save", "begin", "lease", "finish", "park", "put"})
+WRITES = frozenset({"append", "clear", "put_back", "save", "begin", "lease", "finish", "park", "put", "keep", "forget"})
 
 
 class Perilous:

@@ -16,13 +16,14 @@ from schemas.principal import Principal, Role, UserRole, allows, confined
 Whose = Literal["own", "another's", "unsaid"]
 
 SAMPLES: dict[str, Any] = {
-    "address_id": "a-1", "city": "Bergen", "country": "NO", "current_password": "correct horse", "deliver_to": "Bergen",
-    "email": "ada@example.org", "label": "home", "lines": [{"sku": "lamp-blue", "quantity": 1}], "name": "Ada",
-    "new_password": "battery staple", "order_id": "o-1", "password": "correct horse", "payment_id": "p-1",
-    "payment_token": "card-approved", "postal_code": "5003", "price": {"amount_minor": 1, "currency": "EUR"},
-    "quantity": 1, "reason": "changed my mind", "recipient": "Ada", "refresh_token": "s-1.0.mac",
-    "roles": ["support"], "session_id": "s-1", "sku": "lamp-blue", "street": "1 Example Street", "title": "Lamp",
-    "token": "from-a-mail", "user_id": "u-1",
+    "address_id": "a-1", "category": "orders", "channel": "email", "city": "Bergen", "country": "NO",
+    "current_password": "correct horse", "deliver_to": "Bergen", "device_token": "phone-1",
+    "email": "ada@example.org", "enabled": True, "label": "home", "lines": [{"sku": "lamp-blue", "quantity": 1}],
+    "name": "Ada", "new_password": "battery staple", "notification_id": "n-1", "order_id": "o-1",
+    "password": "correct horse", "payment_id": "p-1", "payment_token": "card-approved", "postal_code": "5003",
+    "price": {"amount_minor": 1, "currency": "EUR"}, "quantity": 1, "reason": "changed my mind", "recipient": "Ada",
+    "refresh_token": "s-1.0.mac", "roles": ["support"], "session_id": "s-1", "sku": "lamp-blue",
+    "street": "1 Example Street", "title": "Lamp", "token": "from-a-mail", "user_id": "u-1",
 }  # fmt: skip
 """Something for each field that a request must have: what it is about, whose it is being said beside it."""
 

@@ -42,7 +42,7 @@ def stop(event: Any) -> Close:
     return Close(counter_id="a")
 
 
-def react(event: Any) -> None:
+def react(event: Any, happened: Any) -> None:
     return None
 
 
@@ -115,11 +115,12 @@ def test_every_domain_starts(actor: Actor) -> None:
 def test_a_domain_reads_its_own_events_for_views_and_those_of_others_for_reactions() -> None:
     found = {(spec.stream, spec.name): spec.filter_subjects for spec in consumers(draw(counters.actor))}
     assert found == {
+        ("COUNTERS_TELLS", "counters_tells"): ("counters.tell.>",),
         ("COUNTERS", "counters_views"): ("counters.event.>",),
         ("COUNTERS", "counters_effects"): ("counters.event.counter_closed.*",),
         ("LIMITS", "counters_reactions"): ("limits.event.limit_set.*",),
     }
-    assert consumers(draw(limits.actor))[0].stream == "LIMITS"
+    assert [spec.stream for spec in consumers(draw(limits.actor))] == ["LIMITS_TELLS", "LIMITS"]
 
 
 def test_the_events_of_an_aggregate_are_those_its_fold_is_annotated_with() -> None:

@@ -95,10 +95,10 @@ async def test_what_the_door_refuses_is_a_fault_to_who_must_not_give_up_and_a_ru
         wire.meddle["counters.command.count"] = [turned_away, wire.refused]
         command, envelope = Count(counter_id="a", amount=1), mesh.client.envelope()
         with pytest.raises(Unavailable) as fault:
-            await mesh.client.tell(command, envelope)
+            await mesh.client.carry(command, envelope)
         assert not fault.value.executed
         with pytest.raises(Refused, match="test_refused"):
-            await mesh.client.tell(command, envelope)
+            await mesh.client.carry(command, envelope)
 
 
 async def test_who_waits_is_told_of_the_first_of_the_events_of_that_key() -> None:

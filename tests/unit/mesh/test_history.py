@@ -290,7 +290,7 @@ async def test_what_is_not_there_or_not_clear_is_refused_by_name() -> None:
         assert (await told(mesh, aggregate="drawer")).key == "drawer/a"
 
 
-@pytest.mark.parametrize("role", ["customer", "support", "warehouse", "finance"])
+@pytest.mark.parametrize("role", ["anonymous", "customer", "support", "warehouse", "finance"])
 async def test_only_who_operates_the_mesh_may_ask(role: Any) -> None:
     async with MemoryMesh([actor]) as mesh:
         await mesh.client.ask(STORY[0])

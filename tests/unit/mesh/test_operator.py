@@ -22,13 +22,13 @@ from actors.mesh.testing.waiting import until
 from schemas.envelope import KEY, PERSON, PRINCIPAL, PRIVATE, TRACEPARENT
 from schemas.message import Message, subject_of
 from schemas.orders import OrderPlaced, PlaceOrder
-from schemas.users import RegisterCustomer
+from schemas.users import RegisterUser
 
 TYPES: dict[str, type[Message]] = {
     subject_of(kind): kind
     for kind in (
         Count, Close, Note, counters.Counted, counters.CounterClosed, counters.SecretNoted, lockers.OpenLocker,
-        PlaceOrder, OrderPlaced, RegisterCustomer,
+        PlaceOrder, OrderPlaced, RegisterUser,
     )
 }  # fmt: skip
 TRACE = "4bf92f3577b34da6a3ce929d0e0e4736"
@@ -68,11 +68,9 @@ def test_an_event_is_shown_under_its_key_not_its_shard_and_whose_wish_it_was() -
 
 
 def test_what_is_personal_or_secret_is_hidden_in_what_passes_by() -> None:
-    register = passing(
-        "users.command.register_customer.c",
-        RegisterCustomer(customer_id="c", name="Ada Byron", email="ada@example.org"),
-    )
-    assert register.body == {"customer_id": "c", "name": "•••", "email": "•••"}
+    user = RegisterUser(user_id="c", name="Ada Byron", email="ada@example.org", password="correct horse battery")
+    register = passing("users.command.register_user.c", user)
+    assert register.body == {"user_id": "c", "name": "•••", "email": "•••", "password": "[masked]"}
     opened = passing("lockers.command.open_locker.l", lockers.OpenLocker(locker_id="l", pin="4711"))
     assert opened.body == {"locker_id": "l", "pin": "[masked]"}
     order = {"order_id": "o", "customer_id": "c", "lines": [{"sku": "s", "quantity": 1}], "deliver_to": "12 Harbour St"}
@@ -88,11 +86,11 @@ def test_a_private_event_is_shown_by_name_only() -> None:
 @pytest.mark.parametrize(
     ("subject", "body"),
     [
-        ("users.command.register_customer.c", b'{"customer_id":"c","name":"Ada Byron","mail":"ada@example.org"}'),
-        ("users.command.register_customer.c", b'"Ada Byron, 12 Harbour Street"'),
-        ("users.command.register_customer.c", b"Ada Byron"),
-        ("users.command.register_customer.c", b"\xff\xfe"),
-        ("users.command.register_customer.c", b"[" * 100_000),
+        ("users.command.register_user.c", b'{"user_id":"c","name":"Ada Byron","mail":"ada@example.org"}'),
+        ("users.command.register_user.c", b'"Ada Byron, 12 Harbour Street"'),
+        ("users.command.register_user.c", b"Ada Byron"),
+        ("users.command.register_user.c", b"\xff\xfe"),
+        ("users.command.register_user.c", b"[" * 100_000),
         ("users.command.nobody_knows.c", b'{"name":"Ada Byron"}'),
         ("users.command", b'{"name":"Ada Byron"}'),
     ],

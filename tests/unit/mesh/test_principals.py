@@ -156,3 +156,27 @@ def test_the_caches_are_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
     for number in range(10):
         verifier.verify(signer.sign(Principal(subject=f"cust-{number}", roles=("customer",))))
     assert len(signer._signed) == len(verifier._verified) == 3
+
+
+TOLD = ("inventory.tell.receive_stock.cup", "00000000-0000-4000-8000-000000000001", b"{}")
+
+
+def test_a_token_for_one_message_is_good_for_that_one_as_of_when_it_was_stored() -> None:
+    signer, verifier, clock = pair()
+    token, digest = signer.sign_only(ADA, _principals.digest_of(*TOLD)), _principals.digest_of(*TOLD)
+    stored_at_ms = clock.now_ms() + 60_000
+    assert verifier.verify_only(token, digest, stored_at_ms) == ADA
+    for other in (("a", *TOLD[1:]), (TOLD[0], "a", TOLD[2]), (*TOLD[:2], b"{ }")):
+        with pytest.raises(Refused, match="principal_mismatch"):
+            verifier.verify_only(token, _principals.digest_of(*other), stored_at_ms)
+    with pytest.raises(Refused, match="principal_expired"):
+        verifier.verify_only(token, digest, stored_at_ms + 30_000)
+    with pytest.raises(Refused, match="principal_invalid"):
+        verifier.verify_only(token, digest, 0)
+    assert code_of(verifier, token) == "principal_mismatch", "not for a request"
+
+
+def test_a_token_for_requests_is_no_good_for_a_message_on_a_stream() -> None:
+    signer, verifier, clock = pair()
+    with pytest.raises(Refused, match="principal_mismatch"):
+        verifier.verify_only(signer.sign(ADA), "", clock.now_ms())

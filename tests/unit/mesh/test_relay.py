@@ -51,7 +51,8 @@ async def lose_the_stream(mesh: MemoryMesh) -> None:
 
 async def provision(mesh: MemoryMesh, blueprints: tuple[Blueprint, ...]) -> None:
     await mesh.bus.provision(
-        [each.stream for each in blueprints], [spec for each in blueprints for spec in consumers(each)]
+        [stream for each in blueprints for stream in each.streams],
+        [spec for each in blueprints for spec in consumers(each)],
     )
 
 

@@ -60,11 +60,11 @@ class MemoryFollower:
             found = self._where()
             batch = found[1].take(found[0], self._batch_max, self._clock.now_ms()) if found else []
             if found and batch:
-                await self._deal(found[1], batch)
+                await self._deal(*found, batch)
             else:
                 await self._wait(found[1].due_ms() if found else None)
 
-    async def _deal(self, consumer: MemoryConsumer, batch: Sequence[Delivered]) -> None:
+    async def _deal(self, stream: MemoryStream, consumer: MemoryConsumer, batch: Sequence[Delivered]) -> None:
         try:
             verdicts = await self._handler(batch)
             assert len(verdicts) == len(batch), f"{len(verdicts)} verdicts on {len(batch)} messages"
@@ -80,7 +80,7 @@ class MemoryFollower:
         for message, verdict in zip(batch, verdicts, strict=True):
             match verdict:
                 case Acknowledge():
-                    consumer.acknowledge(message.sequence)
+                    consumer.acknowledge(stream, message.sequence)
                 case Again(after_seconds):
                     self._again(consumer, (message,), after_seconds)
         self._changed()

@@ -1,11 +1,11 @@
-"""The ports of sagas, effects, timers and dead letters in memory."""
+"""The ports of sagas, effects, timers, dead letters and tells in memory."""
 
 from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
 
-from actors.mesh._ports import DeadLetter, EffectRow, SagaRow, SagaStatus, TimerRow
+from actors.mesh._ports import DeadLetter, EffectRow, SagaRow, SagaStatus, TellRow, TimerRow
 from actors.mesh.adapters.memory.truth import MemoryTruth
 
 UNFINISHED: tuple[SagaStatus, ...] = ("running", "undoing")
@@ -64,6 +64,13 @@ class MemoryEffects:
         leased = [row._replace(attempts=row.attempts + 1, next_at_ms=until_ms) for row in due[:limit]]
         self._rows.update(((row.event_id, row.performer), row) for row in leased)
         return sorted(leased)
+
+    async def put_off(self, row: EffectRow, next_at_ms: int) -> None:
+        """Let it be leased again at that time, unless it is finished or another attempt has begun since."""
+        at = (row.event_id, row.performer)
+        known = self._rows.get(at)
+        if known is not None and known.attempts == row.attempts and at not in self._finished:
+            self._rows[at] = known._replace(next_at_ms=next_at_ms)
 
     async def finish(self, event_id: str, performer: str) -> None:
         """Remember that it is done; the event itself is forgotten."""
@@ -127,3 +134,30 @@ class MemoryDeadLetters:
     async def remove(self, letter_id: str) -> bool:
         """Forget a letter; return whether it was there."""
         return self._rows.pop(letter_id, None) is not None
+
+
+class MemoryTells:
+    """How tells ended."""
+
+    def __init__(self, truth: MemoryTruth, domain: str) -> None:
+        self._rows = truth.domain(domain).tells
+
+    async def keep(self, row: TellRow) -> None:
+        """Keep it in the place of an earlier one."""
+        self._rows[row.command_id, row.principal] = row
+
+    async def get(self, command_id: str, principal: str) -> TellRow | None:
+        """Return one row, None where there is none."""
+        return self._rows.get((command_id, principal))
+
+    async def latest(self, command_id: str) -> TellRow | None:
+        """Return the latest of anybody's."""
+        found = [row for row in self._rows.values() if row.command_id == command_id]
+        return max(found, key=lambda row: row.at_ms, default=None)
+
+    async def forget(self, before_ms: int, limit: int) -> int:
+        """Delete rows older than that."""
+        old = [at for at, row in self._rows.items() if row.at_ms < before_ms][:limit]
+        for at in old:
+            del self._rows[at]
+        return len(old)

@@ -7,7 +7,13 @@ from collections.abc import Callable, Sequence
 from actors.mesh._ports import Clock, Commit, Store
 from actors.mesh.adapters.memory.journal import MemoryJournal
 from actors.mesh.adapters.memory.outbox import MemoryOutbox
-from actors.mesh.adapters.memory.rows import MemoryDeadLetters, MemoryEffects, MemorySagas, MemoryTimers
+from actors.mesh.adapters.memory.rows import (
+    MemoryDeadLetters,
+    MemoryEffects,
+    MemorySagas,
+    MemoryTells,
+    MemoryTimers,
+)
 from actors.mesh.adapters.memory.truth import MemoryTruth
 
 
@@ -26,4 +32,5 @@ def memory_store(
         effects=MemoryEffects(truth, domain),
         timers=MemoryTimers(truth, domain),
         dead_letters=MemoryDeadLetters(truth, domain),
+        tells=MemoryTells(truth, domain),
     )

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from itertools import count
 from typing import NamedTuple
 
-from actors.mesh._errors import Unavailable
+from actors.mesh._errors import Refused, Unavailable
 from actors.mesh._ports.bus import (
     BrokerSurvey,
     ConsumerSpec,
@@ -30,6 +30,12 @@ class Stored(NamedTuple):
     headers: Mapping[str, str]
     body: bytes
     sequence: int
+    at_ms: int
+
+    @property
+    def size(self) -> int:
+        """Bytes of headers and body."""
+        return len(self.body) + sum(len(name) + len(value) for name, value in self.headers.items())
 
 
 class MemoryStream:
@@ -39,6 +45,8 @@ class MemoryStream:
         self.born = born
         self.messages: list[Stored] = []
         self._seen: dict[str, tuple[int, int]] = {}  # message id -> (sequence, when), oldest first
+        self.gone: set[int] = set()
+        self._bytes = 0
         self.update(spec)
 
     def update(self, spec: StreamSpec) -> None:
@@ -58,17 +66,29 @@ class MemoryStream:
             del self._seen[next(iter(self._seen))]
         if message_id in self._seen:
             return self._seen[message_id][0]
-        if len(self.messages) >= MESSAGES_MAX:
-            raise Unavailable(f"stream {self.spec.name} is full")
         sequence = len(self.messages) + 1
-        self.messages.append(Stored(subject, dict(headers), body, sequence))
+        message = Stored(subject, dict(headers), body, sequence, now_ms)
+        if 0 < self.spec.message_bytes_max < message.size:
+            raise Refused("message_too_large", f"{subject} takes no message of this size", kind="invalid")
+        if len(self.messages) >= MESSAGES_MAX or 0 < self.spec.bytes_max < self._bytes + message.size:
+            raise Unavailable(f"stream {self.spec.name} is full")
+        self.messages.append(message)
+        self._bytes += message.size
         if message_id:
             self._seen[message_id] = (sequence, now_ms)
         return sequence
 
+    def forget(self, sequence: int) -> None:
+        """Let go of a message that a work queue is done with; its number stays taken."""
+        message = self.messages[sequence - 1]
+        self._bytes -= message.size
+        self.gone.add(sequence)
+        self.messages[sequence - 1] = message._replace(headers={}, body=b"")
+
     def state(self) -> StreamState:
         """Return the stream in three numbers."""
-        return StreamState(born=self.born, last_sequence=len(self.messages), messages=len(self.messages))
+        last_sequence = len(self.messages)
+        return StreamState(born=self.born, last_sequence=last_sequence, messages=last_sequence - len(self.gone))
 
     def survey(self, consumers: tuple[ConsumerState, ...]) -> StreamSurvey:
         """Return the stream as an operator sees it."""
@@ -108,9 +128,10 @@ class MemoryConsumer:
             taken.append(self._delivered(message))
         return taken
 
-    def acknowledge(self, sequence: int) -> None:
+    def acknowledge(self, stream: MemoryStream, sequence: int) -> None:
         """Be done with a message."""
-        self._unacknowledged.pop(sequence, None)
+        if self._unacknowledged.pop(sequence, None) is not None and stream.spec.is_work_queue:
+            stream.forget(sequence)
 
     def again(self, sequences: Sequence[int], due_ms: int) -> None:
         """Deliver those again from `due_ms` on."""
@@ -146,7 +167,7 @@ class MemoryConsumer:
         while self._position < len(stream.messages):
             message = stream.messages[self._position]
             self._position += 1
-            if self._wants(message.subject):
+            if self._wants(message.subject) and message.sequence not in stream.gone:
                 return message
         return None
 
@@ -155,7 +176,7 @@ class MemoryConsumer:
 
     def _delivered(self, message: Stored) -> Delivered:
         deliveries = self._unacknowledged[message.sequence]
-        return Delivered(message.subject, message.headers, message.body, message.sequence, deliveries)
+        return Delivered(message.subject, message.headers, message.body, message.sequence, deliveries, message.at_ms)
 
 
 def surveyed(

@@ -36,6 +36,6 @@ async def read_on(
             message = stream.messages[position]
             position += 1
             if not matchers or any(matches(message.subject) for matches in matchers):
-                yield Delivered(message.subject, message.headers, message.body, message.sequence, 1)
+                yield Delivered(message.subject, message.headers, message.body, message.sequence, 1, message.at_ms)
     finally:
         wakers.discard(woken.set)

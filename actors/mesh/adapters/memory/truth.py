@@ -8,7 +8,17 @@ from dataclasses import dataclass, field
 from typing import NamedTuple
 from weakref import WeakValueDictionary
 
-from actors.mesh._ports import BrokerMark, DeadLetter, EffectRow, Remembered, SagaRow, Snapshot, StoredEvent, TimerRow
+from actors.mesh._ports import (
+    BrokerMark,
+    DeadLetter,
+    EffectRow,
+    Remembered,
+    SagaRow,
+    Snapshot,
+    StoredEvent,
+    TellRow,
+    TimerRow,
+)
 from actors.mesh.adapters.commit_rules import Claim
 
 InlineTable = list[Mapping[str, object]]
@@ -44,6 +54,7 @@ class DomainTables:
     timers: dict[str, TimerRow] = field(default_factory=dict)
     timers_next_at_ms: dict[str, int] = field(default_factory=dict)
     dead_letters: dict[str, DeadLetter] = field(default_factory=dict)
+    tells: dict[tuple[str, str], TellRow] = field(default_factory=dict)
     inlines: dict[str, InlineTable] = field(default_factory=dict)
     turns: WeakValueDictionary[str, asyncio.Lock] = field(default_factory=WeakValueDictionary)
     sweeper: object | None = None

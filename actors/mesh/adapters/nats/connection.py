@@ -14,6 +14,7 @@ from nats.errors import Error as NatsError
 from actors.mesh._errors import Unavailable
 from actors.mesh.adapters.nats.dialling import Calls, Settings, dial, end
 from actors.mesh.adapters.nats.heartbeat import Heartbeat
+from actors.mesh.adapters.nats.lenient_client import LenientClient
 
 CONNECT_WITHIN_SECONDS = 10.0
 """nats-py tries for ever, and hangs where TLS is set up wrongly."""
@@ -87,7 +88,7 @@ class Connection:
         self._settings = settings
         self._notices = settings.notices
         self._bindings: list[Binding] = []
-        self._client = Client()
+        self._client: Client = LenientClient()
         self._heartbeat = Heartbeat(f"{settings.inbox_prefix}.heartbeat.{role}", lambda: self._client)
         self._look = asyncio.Event()
         self._denied: list[str] = []
@@ -167,7 +168,7 @@ class Connection:
         await end(self._client)
 
     async def _build(self) -> None:
-        client = Client()
+        client = LenientClient()
         try:
             async with asyncio.timeout(CONNECT_WITHIN_SECONDS):
                 await dial(client, self._settings, self._role, self._calls())

@@ -78,7 +78,7 @@ class Follower:
             await self._puller.close()
 
     async def _deal(self, messages: Sequence[Msg]) -> None:
-        work = asyncio.ensure_future(self._handler([_delivered(message) for message in messages]))
+        work = asyncio.ensure_future(self._handler([delivered(message) for message in messages]))
         try:
             await self._wait_for(work, messages)
             verdicts: Sequence[Verdict] = work.result()
@@ -124,8 +124,14 @@ class Follower:
             pause.cancel()
 
 
-def _delivered(message: Msg) -> Delivered:
+def delivered(message: Msg) -> Delivered:
+    """Return a message of a stream as the port has it."""
     metadata = message.metadata
     return Delivered(
-        message.subject, message.headers or {}, message.data, metadata.sequence.stream, metadata.num_delivered
+        message.subject,
+        message.headers or {},
+        message.data,
+        metadata.sequence.stream,
+        metadata.num_delivered,
+        round(metadata.timestamp.timestamp() * 1000),
     )

@@ -10,10 +10,18 @@ from nats.aio.msg import Msg
 from nats.errors import NoRespondersError
 from nats.errors import TimeoutError as NatsTimeout
 from nats.js import JetStreamContext
-from nats.js.api import AckPolicy, ConsumerConfig, DeliverPolicy, DiscardPolicy, StorageType, StreamConfig
+from nats.js.api import (
+    AckPolicy,
+    ConsumerConfig,
+    DeliverPolicy,
+    DiscardPolicy,
+    RetentionPolicy,
+    StorageType,
+    StreamConfig,
+)
 from nats.js.errors import NotFoundError, ServerError, ServiceUnavailableError
 
-from actors.mesh._errors import Overloaded, Unavailable
+from actors.mesh._errors import Overloaded, Refused, Unavailable
 from actors.mesh._ports.bus import ConsumerSpec, StreamSpec, StreamState
 from actors.mesh._ports.world import Clock, Ids
 from actors.mesh.adapters.nats.connection import Connection
@@ -40,6 +48,9 @@ PAGE = 500
 
 READER_KEPT_SECONDS = 30.0
 """A reader whose process is gone is forgotten by the server after that."""
+
+TOO_LARGE = 10054
+"""What JetStream calls a message that is larger than its stream takes."""
 
 NOT_READY = (ServiceUnavailableError, ServerError, NatsTimeout, NoRespondersError)
 
@@ -166,10 +177,17 @@ class Streams:
 
     async def _make_stream(self, stream: StreamSpec) -> None:
         api = self._api()
-        wanted = {"subjects": list(stream.subjects), "duplicate_window": stream.duplicate_window_seconds}
+        wanted = {
+            "subjects": list(stream.subjects),
+            "duplicate_window": stream.duplicate_window_seconds,
+            "max_bytes": stream.bytes_max or -1,
+            "max_msg_size": stream.message_bytes_max or -1,
+        }
         try:
             found = (await api.stream_info(stream.name)).config
         except NotFoundError:
+            # What waits in a work queue is nobody's to look at or to throw away.
+            of_work = {"retention": RetentionPolicy.WORK_QUEUE, "deny_purge": True, "allow_direct": False}
             await api.add_stream(
                 StreamConfig(
                     name=stream.name,
@@ -180,9 +198,10 @@ class Streams:
                     num_replicas=self._replicas,
                 ),
                 **wanted,
+                **(of_work if stream.is_work_queue else {}),
             )
             return
-        if {"subjects": found.subjects, "duplicate_window": found.duplicate_window} != wanted:
+        if {name: getattr(found, name) for name in wanted} != wanted:
             await api.update_stream(found, **wanted)  # what an operator has set otherwise stays
 
     async def _make_consumer(self, consumer: ConsumerSpec) -> None:
@@ -221,6 +240,8 @@ def _sequence(subject: str, answer: Msg) -> int:
         stored = _read_stored(answer.data)
     except msgspec.DecodeError:
         raise Unavailable(f"no stream takes {subject}, and something else answered") from None
+    if stored.error is not None and stored.error.err_code == TOO_LARGE:
+        raise Refused("message_too_large", f"{subject} takes no message of this size", kind="invalid")
     if stored.error is not None:
         raise Unavailable(f"{subject} was not stored: {stored.error.description} ({stored.error.err_code})")
     return stored.seq

@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections.abc import AsyncGenerator, Callable, Sequence
 from contextlib import suppress
 
-from nats.aio.msg import Msg
 from nats.js.api import AckPolicy, ConsumerConfig, DeliverPolicy
 from nats.js.errors import NotFoundError
 
@@ -18,7 +17,7 @@ from actors.mesh._ports.bus import ConsumerSpec, Delivered
 from actors.mesh._ports.world import Clock, Ids
 from actors.mesh.adapters.nats.connection import Connection
 from actors.mesh.adapters.nats.failures import as_mesh_errors
-from actors.mesh.adapters.nats.following import RETRY_PAUSE_SECONDS, RETRY_PAUSE_SECONDS_MAX
+from actors.mesh.adapters.nats.following import RETRY_PAUSE_SECONDS, RETRY_PAUSE_SECONDS_MAX, delivered
 from actors.mesh.adapters.nats.notices import Notices
 from actors.mesh.adapters.nats.pulling import Puller
 from actors.mesh.adapters.nats.streams import READER_KEPT_SECONDS, STORE_WITHIN_SECONDS, Streams
@@ -97,7 +96,7 @@ class Tail:
                 self._notices.tell("tail_torn", self._stream)
                 await self._let_go()  # the next one begins behind what is whole
                 break
-            page.append(_delivered(message))
+            page.append(delivered(message))
         return page
 
     async def _make_reader(self, sequence: int) -> Puller:
@@ -145,7 +144,3 @@ class Tail:
         if self._reader and self._connection.connected:  # else the server forgets it by itself
             with suppress(Fault):
                 await self._streams.forget_consumer(ConsumerSpec(self._stream, self._reader, ()))
-
-
-def _delivered(message: Msg) -> Delivered:
-    return Delivered(message.subject, message.headers or {}, message.data, message.metadata.sequence.stream, 1)

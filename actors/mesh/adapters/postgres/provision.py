@@ -16,7 +16,7 @@ ATTEMPTS_MAX = 10  # roles belong to the whole server: two databases made at onc
 PAUSE_SECONDS = 0.05
 
 # Truth: lost, it is lost. A domain's own inline tables are truth as well (`inline_tables`).
-TRUTH_TABLES = ("commands", "events", "claims", "sagas", "effects", "timers", "dead_letters")
+TRUTH_TABLES = ("commands", "events", "claims", "sagas", "effects", "timers", "dead_letters", "tells")
 # Caches: emptied, they fill again from the truth.
 CACHE_TABLES = ("unpublished", "broker", "snapshots")
 
@@ -31,6 +31,7 @@ GRANTS = {
     "effects": "SELECT, INSERT, UPDATE",
     "timers": "SELECT, INSERT, UPDATE, DELETE",
     "dead_letters": "SELECT, INSERT, DELETE",
+    "tells": "SELECT, INSERT, UPDATE, DELETE",
 }
 INLINE_GRANT = "SELECT, INSERT"  # a file that needs more grants it itself, to mesh_<domain>
 

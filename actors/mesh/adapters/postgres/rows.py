@@ -1,10 +1,10 @@
-"""The ports of sagas, effects, timers and dead letters on PostgreSQL."""
+"""The ports of sagas, effects, timers, dead letters and tells on PostgreSQL."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from actors.mesh._ports import DeadLetter, EffectRow, SagaRow, SagaStatus, TimerRow
+from actors.mesh._ports import DeadLetter, EffectRow, SagaRow, SagaStatus, TellRow, TimerRow
 from actors.mesh.adapters.postgres.connect import Sessions
 
 SAGA = "saga, key, revision, status, next_at_ms, document"
@@ -29,6 +29,8 @@ EFFECT_LEASE = """WITH due AS MATERIALIZED (
 UPDATE effects e SET attempts = e.attempts + 1, next_at_ms = $3 FROM due d
 WHERE e.event_id = d.event_id AND e.performer = d.performer
 RETURNING e.event_id, e.performer, e.attempts, e.next_at_ms, e.event"""
+EFFECT_PUT_OFF = """UPDATE effects SET next_at_ms = $4
+WHERE event_id = $1 AND performer = $2 AND attempts = $3 AND NOT finished"""
 EFFECT_FINISH = "UPDATE effects SET finished = true, event = '' WHERE event_id = $1 AND performer = $2"
 EFFECT_COUNT = "SELECT count(*) AS count FROM effects WHERE performer = $1 AND NOT finished"
 
@@ -45,6 +47,15 @@ LETTER_LIST = f"SELECT {LETTER} FROM dead_letters WHERE letter_id > $1 ORDER BY 
 LETTER_COUNT = "SELECT count(*) AS count FROM dead_letters"
 LETTER_GET = f"SELECT {LETTER} FROM dead_letters WHERE letter_id = $1"  # noqa: S608 - constants only
 LETTER_REMOVE = "DELETE FROM dead_letters WHERE letter_id = $1 RETURNING letter_id"
+
+TELL = "command_id, principal, subject, ending, refusal, issued_at_ms, at_ms"
+TELL_KEEP = f"""INSERT INTO tells ({TELL}) VALUES ($1, $2, $3, $4, $5, $6, $7) ON CONFLICT (command_id, principal)
+DO UPDATE SET subject = $3, ending = $4, refusal = $5, issued_at_ms = $6, at_ms = $7"""  # noqa: S608 - constants only
+TELL_GET = f"SELECT {TELL} FROM tells WHERE command_id = $1 AND principal = $2"  # noqa: S608 - constants only
+TELL_LATEST = f"SELECT {TELL} FROM tells WHERE command_id = $1 ORDER BY at_ms DESC LIMIT 1"  # noqa: S608 - constants only
+TELL_FORGET = """DELETE FROM tells WHERE (command_id, principal) IN
+    (SELECT command_id, principal FROM tells WHERE at_ms < $1 ORDER BY at_ms LIMIT $2 FOR UPDATE SKIP LOCKED)
+RETURNING 1"""
 
 
 class PostgresSagas:
@@ -85,6 +96,10 @@ class PostgresEffects:
         """Return unfinished rows whose time has come, counted up one attempt and put off until then."""
         rows = await self._sessions.once(EFFECT_LEASE, performer, now_ms, until_ms, limit)
         return sorted(EffectRow(*row) for row in rows)
+
+    async def put_off(self, row: EffectRow, next_at_ms: int) -> None:
+        """Let it be leased again at that time, unless it is finished or another attempt has begun since."""
+        await self._sessions.repeat(EFFECT_PUT_OFF, row.event_id, row.performer, row.attempts, next_at_ms)
 
     async def finish(self, event_id: str, performer: str) -> None:
         """Remember that it is done; the event itself is forgotten."""
@@ -137,3 +152,28 @@ class PostgresDeadLetters:
     async def remove(self, letter_id: str) -> bool:
         """Forget a letter; return whether it was there."""
         return bool(await self._sessions.once(LETTER_REMOVE, letter_id))
+
+
+class PostgresTells:
+    """How tells ended."""
+
+    def __init__(self, sessions: Sessions) -> None:
+        self._sessions = sessions
+
+    async def keep(self, row: TellRow) -> None:
+        """Keep it in the place of an earlier one."""
+        await self._sessions.repeat(TELL_KEEP, *row)
+
+    async def get(self, command_id: str, principal: str) -> TellRow | None:
+        """Return one row, None where there is none."""
+        rows = await self._sessions.repeat(TELL_GET, command_id, principal)
+        return TellRow(*rows[0]) if rows else None
+
+    async def latest(self, command_id: str) -> TellRow | None:
+        """Return the latest of anybody's."""
+        rows = await self._sessions.repeat(TELL_LATEST, command_id)
+        return TellRow(*rows[0]) if rows else None
+
+    async def forget(self, before_ms: int, limit: int) -> int:
+        """Delete rows older than that."""
+        return len(await self._sessions.once(TELL_FORGET, before_ms, limit))

@@ -81,6 +81,15 @@ CREATE TABLE IF NOT EXISTS dead_letters (
     detail text NOT NULL, headers text NOT NULL, body bytea NOT NULL, at_ms bigint NOT NULL, attempts int NOT NULL
 );
 
+-- Told commands that were not accepted, for who told them, for a while; the accepted ones are in `commands`.
+CREATE TABLE IF NOT EXISTS tells (
+    command_id text NOT NULL COLLATE "C", principal text NOT NULL, subject text NOT NULL,
+    ending text NOT NULL CHECK (ending IN ('refused', 'dead')), refusal bytea NOT NULL,
+    issued_at_ms bigint NOT NULL, at_ms bigint NOT NULL,
+    PRIMARY KEY (command_id, principal)
+);
+CREATE INDEX IF NOT EXISTS tells_at ON tells (at_ms);
+
 -- The inline SQL files that were installed here; each is run once.
 CREATE TABLE IF NOT EXISTS installed (name text PRIMARY KEY, digest text NOT NULL);
 

@@ -9,7 +9,13 @@ from actors.mesh._ports import Commit, Store
 from actors.mesh.adapters.postgres.connect import Sessions, schema_of
 from actors.mesh.adapters.postgres.journal import PostgresJournal
 from actors.mesh.adapters.postgres.outbox import PostgresOutbox
-from actors.mesh.adapters.postgres.rows import PostgresDeadLetters, PostgresEffects, PostgresSagas, PostgresTimers
+from actors.mesh.adapters.postgres.rows import (
+    PostgresDeadLetters,
+    PostgresEffects,
+    PostgresSagas,
+    PostgresTells,
+    PostgresTimers,
+)
 
 
 def nobody_listens(commits: Sequence[Commit]) -> None:
@@ -39,4 +45,5 @@ async def open_postgres(
             effects=PostgresEffects(sessions),
             timers=PostgresTimers(sessions),
             dead_letters=PostgresDeadLetters(sessions),
+            tells=PostgresTells(sessions),
         )
