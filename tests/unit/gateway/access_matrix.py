@@ -18,7 +18,7 @@ Whose = Literal["own", "another's", "unsaid"]
 SAMPLES: dict[str, Any] = {
     "address_id": "a-1", "category": "orders", "channel": "email", "city": "Bergen", "country": "NO",
     "current_password": "correct horse", "deliver_to": "Bergen", "device_token": "phone-1",
-    "email": "ada@example.org", "enabled": True, "label": "home", "lines": [{"sku": "lamp-blue", "quantity": 1}],
+    "email": "ada@example.org", "enabled": False, "label": "home", "lines": [{"sku": "lamp-blue", "quantity": 1}],
     "name": "Ada", "new_password": "battery staple", "notification_id": "n-1", "order_id": "o-1",
     "password": "correct horse", "payment_id": "p-1", "payment_token": "card-approved", "postal_code": "5003",
     "price": {"amount_minor": 1, "currency": "EUR"}, "quantity": 1, "reason": "changed my mind", "recipient": "Ada",
