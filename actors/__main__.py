@@ -7,8 +7,8 @@ import gc
 import os
 import signal
 import sys
-from collections.abc import AsyncIterator, Callable, Coroutine, Iterator, Mapping
-from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
+from collections.abc import AsyncIterator, Callable, Coroutine, Mapping
+from contextlib import AsyncExitStack, asynccontextmanager
 from functools import partial
 from importlib import resources
 from pathlib import Path
@@ -16,7 +16,7 @@ from typing import Any
 
 import uvloop
 
-from actors import inventory, orders, payments, users
+from actors import inventory, notifications, orders, payments, users
 from actors.health import health_port
 from actors.mesh._actor import Actor
 from actors.mesh._blueprint import Blueprint, consumers, draw, shapes, view_name
@@ -42,17 +42,16 @@ from actors.mesh.adapters.postgres.provision import provision
 from actors.mesh.adapters.postgres.store import open_postgres
 from actors.mesh.adapters.postgres.views import open_postgres_views
 from actors.mesh.adapters.world import SystemClock, SystemIds
-from actors.payments.provider import CardProcessor, HttpCardProcessor
-from actors.users.provider import Cost, Credentials, Hasher, PooledPasswords, Tokens
+from actors.outside import outside_of
 from schemas.principal import Principal
 
-ACTORS: dict[str, Actor] = {actor.name: actor for actor in (users.actor, orders.actor, inventory.actor, payments.actor)}
+ACTORS: dict[str, Actor] = {
+    actor.name: actor for actor in (users.actor, orders.actor, inventory.actor, payments.actor, notifications.actor)
+}
 IN_MONGO = frozenset({"orders"})
 """Domains whose views live in MongoDB where one is configured, as the design document has it."""
-CARDS_SECONDS = 2.0
-"""How long a card processor may take: with the questions after an unknown outcome this stays within a lease."""
-# LAZY: the drivers of MongoDB and Redis are two thirds of a pool's import time and a third of its memory, and three of
-# the four pools need neither; so these two are imported where they are opened.
+# LAZY: the drivers of MongoDB and Redis are two thirds of a pool's import time and a third of its memory, and most
+# pools need neither; so these two are imported where they are opened.
 EXIT_USAGE = 64
 USAGE = f"usage: python -m actors {' | '.join(ACTORS)} | provision | rebuild <domain> <view>"
 EXIT_UNAVAILABLE = 69
@@ -150,51 +149,6 @@ async def views_of(blueprint: Blueprint, settings: PoolSettings) -> AsyncIterato
         for kept, store in stores.items():
             await store.prepare(shapes(blueprint, kept))
         yield stores
-
-
-@asynccontextmanager
-async def outside_of(blueprint: Blueprint, settings: PoolSettings) -> AsyncIterator[Mapping[type[Any], Any]]:
-    """Open what a domain performs with, and what its decisions consult."""
-    match blueprint.name:
-        case "payments":
-            async with cards_of(settings) as cards:
-                yield {CardProcessor: cards}
-        case "users":
-            with credentials_of(settings) as credentials:
-                yield {Credentials: credentials}
-        case _:
-            yield {}
-
-
-@asynccontextmanager
-async def cards_of(settings: PoolSettings) -> AsyncIterator[HttpCardProcessor]:
-    """Open the card processor's client."""
-    if settings.cards_url is None:
-        raise SettingsError(("MESH_CARDS_URL is missing: payments works with a card processor",))
-    cards = HttpCardProcessor(settings.cards_url, CARDS_SECONDS)
-    try:
-        yield cards
-    finally:
-        await cards.aclose()
-
-
-@contextmanager
-def credentials_of(settings: PoolSettings) -> Iterator[Credentials]:
-    """Open the threads that hash passwords, and the keys that sign access tokens."""
-    if settings.access_signing_key is None or settings.access_key_id is None:
-        named = {"MESH_ACCESS_SIGNING_KEY": settings.access_signing_key, "MESH_ACCESS_KEY_ID": settings.access_key_id}
-        missing = " and ".join(name for name, value in named.items() if value is None)
-        raise SettingsError((f"{missing} missing: users signs access tokens",))
-    tokens = Tokens(
-        signing_key=settings.access_signing_key.reveal(),
-        key_id=settings.access_key_id,
-        hmac_key=settings.hmac_key.reveal(),
-    )
-    passwords = PooledPasswords(Hasher(Cost()), threads=os.cpu_count() or 1)
-    try:
-        yield Credentials(passwords, tokens)
-    finally:
-        passwords.close()
 
 
 async def run_provision(settings: ProvisionSettings) -> int:

@@ -62,8 +62,8 @@ EXAMPLES: Mapping[str, tuple[str, ...]] = MappingProxyType(
             "mesh events inventory item/cup-blue --after 12",
             "mesh events orders 0192f0c1 --json",
         ),
-        "env": ('eval "$(mesh env)"',),
-        "token": ("mesh token",),
+        "env": ("mesh env", "mesh env --json"),
+        "token": ("mesh token --role warehouse", "mesh token inventory.tell.receive_stock.cup '{...}'"),
         "trace": ("mesh trace 0192f0c1", "mesh trace 4bf92f3577b34da6a3ce929d0e0e4736 --json"),
     }
 )

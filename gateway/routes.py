@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from actors.mesh import Refused
-from schemas import inventory, orders, payments, users
+from schemas import inventory, notifications, orders, payments, users
 from schemas.message import Event, Message
 
 LIVE_PATH = "/v1/live"
@@ -100,4 +100,13 @@ ROUTES: tuple[Route, ...] = (
     Route("GET", "/v1/ledger/balances", payments.GetBalances),
     Route("GET", "/v1/users/{user_id}", users.GetUser),
     Route("POST", "/v1/users/{user_id}/deactivate", users.DeactivateUser),
+    Route("GET", "/v1/inbox", notifications.GetInbox),
+    Route("POST", "/v1/inbox/{notification_id}/read", notifications.MarkInboxRead),
+    Route("POST", "/v1/inbox/{notification_id}/archive", notifications.ArchiveInboxItem),
+    Route("GET", "/v1/preferences", notifications.GetPreferences),
+    Route("POST", "/v1/preferences", notifications.SetPreference),
+    Route("GET", "/v1/deliveries", notifications.ListDeliveries),
+    Route("GET", "/v1/deliveries/{notification_id}", notifications.GetDelivery),
+    Route("POST", "/v1/devices", notifications.RegisterDevice),
+    Route("POST", "/v1/devices/remove", notifications.RemoveDevice),
 )

@@ -70,6 +70,9 @@ OPEN = frozenset({
 OWN_ACCOUNT = frozenset({
     "users:get_user", "users:update_profile", "users:add_address", "users:remove_address", "users:change_password",
     "users:list_sessions", "users:revoke_session", "users:revoke_sessions",
+    "notifications:get_inbox", "notifications:mark_inbox_read", "notifications:archive_inbox_item",
+    "notifications:get_preferences", "notifications:set_preference", "notifications:register_device",
+    "notifications:remove_device", "notifications:list_deliveries", "notifications:get_delivery",
 })  # fmt: skip
 """What everybody with an account may do to it, whatever their roles; to those of others only who is named below."""
 BROWSE = frozenset({"inventory:get_item", "inventory:list_items", "inventory:get_availability"})
@@ -82,6 +85,7 @@ PERMISSIONS: dict[Role, frozenset[str]] = {
         "orders:request_cancel", "payments:get_payment", "payments:get_order_ledger", "users:get_user",
         "users:list_users", "users:deactivate_user", "users:list_sessions", "users:revoke_session",
         "users:revoke_sessions",
+        "notifications:list_deliveries", "notifications:get_delivery",
     },
     "warehouse": BROWSE | {
         "inventory:get_prices", "inventory:add_item", "inventory:change_price", "inventory:receive_stock",

@@ -11,6 +11,7 @@ from schemas.message import Id, Personal
 
 AddressId = Id
 CustomerId = Id
+NotificationId = Id
 OrderId = Id
 PaymentId = Id
 RefundId = Id

@@ -216,7 +216,7 @@ class Reaction:
     """An event of another domain that becomes a command of ours."""
 
     event: type[Event]
-    react: Callable[[Any], Command[Any] | None]
+    react: Callable[[Any, Happened], Command[Any] | None]
 
 
 @dataclass(frozen=True, slots=True)

@@ -203,13 +203,14 @@ def performs(
 
     `do(port, event, effect_id)` does it once and says what came of it; `ask` finds out what came of an earlier try,
     `None` where the outside knows nothing of it. `effect_id` is the idempotency key to hand over.
-    `gives_up(event, reason)` makes the command that tells the domain after the last of `retries`.
+    `gives_up(event, reason)` makes the command that tells the domain after the last of `retries`; its id is another
+    than an outcome's, so that the domain hears of an outcome that comes later still.
     """
     return Performance(event, port, do, ask, queue, retries, gives_up)
 
 
-def reacts(event: type[E], react: Callable[[E], Command[Any] | None]) -> Reaction:
-    """Bind an event of another domain to a command of ours."""
+def reacts(event: type[E], react: Callable[[E, Happened], Command[Any] | None]) -> Reaction:
+    """Bind an event of another domain to a command of ours; what happened gives a new entity an id that repeats."""
     return Reaction(event, react)
 
 

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 
 import msgspec
 
-from actors.mesh._blueprint import Blueprint, consumers, shapes
+from actors.mesh._blueprint import Blueprint, consumers, queues, shapes
 from actors.mesh._chaos import NO_CHAOS, Chaos
 from actors.mesh._client import Client
 from actors.mesh._commit import Deciding
@@ -18,7 +18,7 @@ from actors.mesh._discovery import Discovery, Outlook, tallies_of
 from actors.mesh._follow import Following, Inbound, follow_each
 from actors.mesh._log import get_logger
 from actors.mesh._mailbox import Mailboxes
-from actors.mesh._perform import Performer
+from actors.mesh._perform import Performer, Performing
 from actors.mesh._ports import Bus, Clock, Ids, ReadModelStore, Received, Store, Subscription, ViewShape
 from actors.mesh._privacy import Privacy
 from actors.mesh._project import follow_views
@@ -80,9 +80,20 @@ class Pool:
         self._reactions = Reactions(blueprint, world.client, world.privacy)
         self._timers = Timers(blueprint, world.store.timers, *shared)
         self._sagas = SagaRunner(blueprint, world.store.sagas, *shared, world.telemetry, world.chaos)
-        self._performer = Performer(
-            blueprint, world.store.effects, world.outside, *shared, world.telemetry, world.chaos
+        performing = Performing(
+            blueprint.name,
+            world.store.journal,
+            world.store.effects,
+            letters,
+            world.outside,
+            *shared,
+            world.ids,
+            world.telemetry,
+            world.chaos,
         )
+        self._performers = {
+            queue: Performer(performing, queue, performances) for queue, performances in queues(blueprint.actor).items()
+        }
         self._outlook = Outlook(blueprint, world.store, world.clock)
         self._discovery = Discovery(blueprint, world.bus, world.clock, world.ids, self._tallies, self.state)
         self._subscriptions: list[Subscription] = []
@@ -123,12 +134,12 @@ class Pool:
 
     async def _follow(self) -> None:
         handlers: dict[str, Callable[[Inbound], Coroutine[Any, Any, None]]] = {
-            "effects": self._performer.handle,
+            **{queue: performer.handle for queue, performer in self._performers.items()},
             "sagas": self._sagas.handle,
             "reactions": self._reactions.handle,
         }
         for consumer in consumers(self._blueprint):
-            reader = consumer.name.rpartition("_")[2]
+            reader = consumer.name.removeprefix(f"{self._blueprint.name}_")
             if reader == "tells":
                 await self._tells.start(self._world.bus, consumer)
             elif reader == "views":
@@ -140,7 +151,8 @@ class Pool:
         actor = self._blueprint.actor
         declared = ((actor.timers, self._timers.scan), (actor.sagas, self._sagas.scan))
         work = [scan for rows, scan in declared if rows]
-        return (*work, self._serving.tell_outcomes.forget, *([self._performer.scan] if actor.performances else []))
+        performing = (performer.scan for performer in self._performers.values())
+        return (*work, self._serving.tell_outcomes.forget, *performing)
 
     async def _kept_up(self, work: Callable[[], Coroutine[Any, Any, None]]) -> None:
         """Run work that never ends; start it again, ever later, when it fails all the same."""
@@ -221,6 +233,6 @@ class Pool:
             task.cancel()
         await asyncio.gather(*self._beside, return_exceptions=True)
         await self._sagas.stop()
-        await self._performer.stop()
+        await asyncio.gather(*(performer.stop() for performer in self._performers.values()))
         await self._relay.stop(timeout_seconds=2)
         log.info("pool drained", domain=self._blueprint.name)

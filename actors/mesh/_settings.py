@@ -18,6 +18,11 @@ VARIABLES: dict[str, str] = {
     "MESH_REDIS_URL": "Where Redis or Valkey is: caches, inboxes, throttles.",
     "MESH_MONGO_URL": "Where MongoDB is; without it the views of orders are kept in PostgreSQL.",
     "MESH_CARDS_URL": "Where the card processor is; payments need it.",
+    "MESH_SMTP_URL": "The mail server: smtp://, smtp+starttls:// (insists on TLS) or smtps://; notifications need it.",
+    "MESH_MAIL_FROM": "Whom mails come from: Name <address>.",
+    "MESH_MAILBOX_URL": "The HTTP interface of a mail server that can be asked what it took; few have one.",
+    "MESH_SMS_URL": "Where the gateway for text messages is; notifications need it.",
+    "MESH_PUSH_URL": "Where the gateway for push messages is; notifications need it.",
     "MESH_MASTER_KEY": "Wraps the data keys of people; 32 bytes in base64. Keep it apart from the backups.",
     "MESH_HMAC_KEY": "Keys the fingerprints of commands and the blind indexes; 32 bytes in base64.",
     "MESH_SIGNING_KEY": "The Ed25519 seed this process signs principals with; 32 bytes in base64.",
@@ -42,6 +47,10 @@ VARIABLES: dict[str, str] = {
     "MESH_CARDS_PORT": "The port of the card processor's stand-in.",
     "MESH_CARDS_LOG": "Where the card processor's stand-in notes what it was asked.",
     "MESH_CARDS_LATE_SECONDS": "How late the card processor's stand-in answers where it plays a time-out.",
+    "MESH_MAILBOX_PORT": "The port at which the local mailbox is read.",
+    "MESH_SMTP_PORT": "The port at which the local mailbox takes mail.",
+    "MESH_MAILBOX_LOG": "Where the local mailbox keeps what it took.",
+    "MESH_MAILBOX_LATE_SECONDS": "How late the local mailbox answers where it plays a slow server.",
     "MESH_NATS_PORT": "The port of the local NATS server.",
     "MESH_NATS_MONITOR_PORT": "The port of the local NATS server's monitoring pages.",
     "MESH_POSTGRES_PORT": "The port of the local PostgreSQL.",
@@ -115,6 +124,11 @@ class PoolSettings(msgspec.Struct, frozen=True, kw_only=True):
     domain_password: Secret[str] | None = None
     mongo_url: Secret[str] | None = None
     cards_url: str | None = None
+    smtp_url: Secret[str] | None = None
+    mail_from: str = "Actor Mesh <no-reply@actor-mesh.example>"
+    mailbox_url: str | None = None
+    sms_url: str | None = None
+    push_url: str | None = None
     access_signing_key: Secret[Key] | None = None
     access_key_id: str | None = None
     otlp_endpoint: str | None = None

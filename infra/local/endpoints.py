@@ -31,6 +31,7 @@ class Endpoints(msgspec.Struct, frozen=True):
     traces: str
     tokens: dict[str, str]
     cards: str = ""
+    mailbox: str = ""
     accounts: dict[str, Account] = {}
 
 

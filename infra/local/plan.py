@@ -65,6 +65,7 @@ class Plan:
             traces=self.http_url("traces") if "collector" in self.services else "",
             tokens={person.name.lower(): token for token, person in self.secrets.tokens.items()},
             cards=self.http_url("cards") if "cards" in self.services else "",
+            mailbox=self.http_url("mailbox") if "mailbox" in self.services else "",
             accounts={person.name.lower(): self.account(person) for person in (*PEOPLE, *TEAMS)},
         )
 

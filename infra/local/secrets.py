@@ -14,7 +14,7 @@ from infra.local.failures import StartFailed
 from schemas.principal import UserRole
 
 FILE = "secrets.json"
-DOMAINS = ("users", "orders", "inventory", "payments")
+DOMAINS = ("users", "orders", "inventory", "payments", "notifications")
 ISSUERS = ("gateway", "tools", *DOMAINS)
 _KEY_BYTES = 32
 

@@ -159,8 +159,13 @@ def to_rows(event: OrderPlaced) -> Iterator[dict[str, object]]:
     yield {}
 
 
+def to_reaction(event: OrderPlaced, happened: Happened) -> ConfirmOrder:
+    return ConfirmOrder(order_id=event.order_id)
+
+
 # What follows an event: of another one.
-reacts(StockReserved, to_command)  # want error
+reacts(StockReserved, to_reaction)  # want error
+reacts(OrderPlaced, to_command)  # want error
 after(StockReserved, 60, to_command)  # want error
 posts(StockReserved, "ledger", to_rows)  # want error
 

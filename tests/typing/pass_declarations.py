@@ -100,7 +100,7 @@ def later(event: OrderPlaced) -> ConfirmOrder:
     return ConfirmOrder(order_id=event.order_id)
 
 
-def sometimes(event: StockReserved) -> ConfirmOrder | None:
+def sometimes(event: StockReserved, happened: Happened) -> ConfirmOrder | None:
     return None
 
 

@@ -40,6 +40,7 @@ from actors.mesh._ports.journal import (
     Taken,
     Unpublished,
 )
+from actors.mesh._ports.quotas import Quotas
 from actors.mesh._ports.rows import (
     DeadLetter,
     DeadLetterRows,
@@ -94,6 +95,7 @@ __all__ = [
     "NewEvent",
     "Outbox",
     "Part",
+    "Quotas",
     "ReadModelStore",
     "Received",
     "Rejected",

@@ -59,6 +59,10 @@ class EffectRows(Protocol):
         """Return unfinished rows whose time has come, counted up one attempt and put off until then."""
         ...
 
+    async def put_off(self, row: EffectRow, next_at_ms: int) -> None:
+        """Let it be leased again at that time, unless it is finished or another attempt has begun since."""
+        ...
+
     async def finish(self, event_id: str, performer: str) -> None: ...
 
     async def count(self, performer: str) -> int:

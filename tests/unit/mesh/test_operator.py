@@ -68,10 +68,8 @@ def test_an_event_is_shown_under_its_key_not_its_shard_and_whose_wish_it_was() -
 
 
 def test_what_is_personal_or_secret_is_hidden_in_what_passes_by() -> None:
-    register = passing(
-        "users.command.register_user.c",
-        RegisterUser(user_id="c", name="Ada Byron", email="ada@example.org", password="a long secret"),
-    )
+    user = RegisterUser(user_id="c", name="Ada Byron", email="ada@example.org", password="correct horse battery")
+    register = passing("users.command.register_user.c", user)
     assert register.body == {"user_id": "c", "name": "•••", "email": "•••", "password": "[masked]"}
     opened = passing("lockers.command.open_locker.l", lockers.OpenLocker(locker_id="l", pin="4711"))
     assert opened.body == {"locker_id": "l", "pin": "[masked]"}

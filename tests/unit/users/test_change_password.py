@@ -39,3 +39,12 @@ async def test_without_the_present_one_nothing_changes() -> None:
             await mesh.client.ask(replace(CHANGE, current_password="wrong horse"))
         assert (refused.value.code, refused.value.pointer) == ("password_mismatch", "/current_password")
         assert (await mesh.client.ask(log_in())).user_id == "ada"
+
+
+async def test_a_hash_stays_in_the_journal_and_of_what_is_published_only_its_version_is_told() -> None:
+    async with users_mesh() as mesh:
+        await add(mesh)
+        await mesh.client.ask(CHANGE)
+        events = mesh.truth.domain("users").events["user/ada"]
+        assert [event.private for event in events if event.name == "password_set"] == [True, True]
+        assert not any(event.private for event in events if event.name != "password_set")

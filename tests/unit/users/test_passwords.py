@@ -7,6 +7,7 @@ import threading
 from collections.abc import Iterator
 
 import pytest
+from argon2 import PasswordHasher
 
 from actors.mesh import Overloaded
 from actors.users.provider import Cost, Hasher, PooledPasswords
@@ -55,6 +56,26 @@ def test_the_right_password_fits_and_no_other() -> None:
     assert hasher.fits(kept, "correct horse")
     assert not hasher.fits(kept, "correct horse ")
     assert not hasher.fits("", "correct horse")
+
+
+@pytest.mark.parametrize("known", [True, False], ids=["somebody's", "nobody's"])
+def test_the_same_is_done_whether_or_not_there_is_a_hash(known: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    hasher, done = Hasher(LEAST), []
+    kept = hasher.hash("correct horse") if known else ""
+    verify = PasswordHasher.verify
+
+    def counted(argon2: PasswordHasher, password_hash: str, password: str) -> bool:
+        done.append(password_hash.rpartition("$")[0].rpartition("$")[0])
+        return verify(argon2, password_hash, password)
+
+    monkeypatch.setattr(PasswordHasher, "verify", counted)
+    assert not hasher.fits(kept, "wrong horse")
+    assert done == ["$argon2id$v=19$m=8,t=1,p=1"]
+
+
+def test_nobodys_password_lets_nobody_in(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("secrets.token_urlsafe", lambda: "nobodys horse")
+    assert not Hasher(LEAST).fits("", "nobodys horse")
 
 
 def test_the_same_password_has_another_hash_each_time() -> None:

@@ -65,6 +65,13 @@ class MemoryEffects:
         self._rows.update(((row.event_id, row.performer), row) for row in leased)
         return sorted(leased)
 
+    async def put_off(self, row: EffectRow, next_at_ms: int) -> None:
+        """Let it be leased again at that time, unless it is finished or another attempt has begun since."""
+        at = (row.event_id, row.performer)
+        known = self._rows.get(at)
+        if known is not None and known.attempts == row.attempts and at not in self._finished:
+            self._rows[at] = known._replace(next_at_ms=next_at_ms)
+
     async def finish(self, event_id: str, performer: str) -> None:
         """Remember that it is done; the event itself is forgotten."""
         if (row := self._rows.get((event_id, performer))) is not None:

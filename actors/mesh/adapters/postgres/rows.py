@@ -29,6 +29,8 @@ EFFECT_LEASE = """WITH due AS MATERIALIZED (
 UPDATE effects e SET attempts = e.attempts + 1, next_at_ms = $3 FROM due d
 WHERE e.event_id = d.event_id AND e.performer = d.performer
 RETURNING e.event_id, e.performer, e.attempts, e.next_at_ms, e.event"""
+EFFECT_PUT_OFF = """UPDATE effects SET next_at_ms = $4
+WHERE event_id = $1 AND performer = $2 AND attempts = $3 AND NOT finished"""
 EFFECT_FINISH = "UPDATE effects SET finished = true, event = '' WHERE event_id = $1 AND performer = $2"
 EFFECT_COUNT = "SELECT count(*) AS count FROM effects WHERE performer = $1 AND NOT finished"
 
@@ -94,6 +96,10 @@ class PostgresEffects:
         """Return unfinished rows whose time has come, counted up one attempt and put off until then."""
         rows = await self._sessions.once(EFFECT_LEASE, performer, now_ms, until_ms, limit)
         return sorted(EffectRow(*row) for row in rows)
+
+    async def put_off(self, row: EffectRow, next_at_ms: int) -> None:
+        """Let it be leased again at that time, unless it is finished or another attempt has begun since."""
+        await self._sessions.repeat(EFFECT_PUT_OFF, row.event_id, row.performer, row.attempts, next_at_ms)
 
     async def finish(self, event_id: str, performer: str) -> None:
         """Remember that it is done; the event itself is forgotten."""
