@@ -53,7 +53,7 @@ EXAMPLES: Mapping[str, tuple[str, ...]] = MappingProxyType(
             """echo '{"sku": "cup-blue", "quantity": 5}' | mesh call ReceiveStock - --json""",
         ),
         "publish": (
-            """mesh publish inventory.tell.receive_stock.cup-blue '{"sku": "cup-blue", "quantity": 5}'""",
+            """mesh publish orders.tell.cancel_order.0192f0c1 '{"order_id": "0192f0c1", ...}'""",
             "mesh publish tools.hello -  < message.json",
         ),
         "tap": ("mesh tap 'orders.>'", "mesh tap '*.event.>' --count 10 --json", "mesh tap '>' --seconds 5"),

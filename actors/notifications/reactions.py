@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from actors.mesh import Happened
+from schemas.channels import Template
 from schemas.envelope import derived_id
 from schemas.inventory import LowStockReached
-from schemas.notifications import RequestNotification, Template
+from schemas.notifications import (
+    RequestNotification,
+)
 from schemas.orders import OrderCancelled, OrderConfirmed, OrderRefunded
 from schemas.users import EmailVerificationRequested, EmailVerified
 from schemas.values import Money

@@ -11,8 +11,8 @@ from actors.notifications.model.kinds import CATEGORIES, CHANNELS, CRITICAL
 from actors.notifications.model.notification import NotificationEvent, outcome_of
 from actors.notifications.model.recipient import INBOX_ITEMS_MAX, with_choice
 from actors.notifications.rendering import note
+from schemas.channels import ChannelDelivery, InboxEntry, Preference
 from schemas.notifications import (
-    ChannelDelivery,
     DeliveryFailed,
     DeliveryPage,
     DeliverySent,
@@ -22,7 +22,6 @@ from schemas.notifications import (
     GetInbox,
     GetPreferences,
     Inbox,
-    InboxEntry,
     InboxItem,
     InboxItemAdded,
     InboxItemArchived,
@@ -30,7 +29,6 @@ from schemas.notifications import (
     InboxView,
     ListDeliveries,
     NotificationRequested,
-    Preference,
     Preferences,
     PreferenceSet,
     PreferencesView,
@@ -90,7 +88,8 @@ def delivery_view(view: DeliveryView | None, event: NotificationEvent, happened:
         provider_id=event.provider_id if isinstance(event, DeliverySent) else "",
     )
     others = tuple(each for each in view.channels if each.channel != channel)
-    return replace(view, channels=(*others, delivery))
+    in_order = sorted((*others, delivery), key=lambda each: CHANNELS.index(each.channel))
+    return replace(view, channels=tuple(in_order))
 
 
 async def get_inbox(query: GetInbox, read: Read) -> Inbox:

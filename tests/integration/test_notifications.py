@@ -12,7 +12,12 @@ import pytest_asyncio
 from redis.asyncio import Redis
 
 from actors.mesh.testing.waiting import until
-from schemas.notifications import DeliveryView, GetInbox, ListDeliveries, SetPreference
+from schemas.notifications import (
+    DeliveryView,
+    GetInbox,
+    ListDeliveries,
+    SetPreference,
+)
 from schemas.orders import PlaceOrder
 from schemas.users import AddUser
 from schemas.values import Line

@@ -11,11 +11,10 @@ from msgspec.structs import replace
 from actors.mesh import Key, Refused, States
 from actors.notifications.model.kinds import KINDS, Kind
 from actors.notifications.model.recipient import Recipient, wants
+from schemas.channels import Channel, DeliveryStatus, SuppressReason
 from schemas.notifications import (
-    Channel,
     DeliveryFailed,
     DeliverySent,
-    DeliveryStatus,
     DeliverySuppressed,
     EmailQueued,
     InboxItemAdded,
@@ -25,7 +24,6 @@ from schemas.notifications import (
     RecordDeliveryFailure,
     RequestNotification,
     SmsQueued,
-    SuppressReason,
 )
 from schemas.users import GetUser, UserView
 

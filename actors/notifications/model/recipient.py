@@ -10,16 +10,14 @@ from msgspec.structs import replace
 
 from actors.mesh import Refused
 from actors.notifications.model.kinds import CRITICAL
+from schemas.channels import Category, Channel, InboxStatus
 from schemas.notifications import (
     ArchiveInboxItem,
-    Category,
-    Channel,
     DeviceRegistered,
     DeviceRemoved,
     InboxItemAdded,
     InboxItemArchived,
     InboxItemRead,
-    InboxStatus,
     MarkInboxRead,
     PreferenceSet,
     RegisterDevice,

@@ -6,7 +6,9 @@ from actors.mesh import Consulting, Quotas, States
 from actors.notifications.model.kinds import CRITICAL, DUPLICATES, KINDS, LIMITS, Limit
 from actors.notifications.model.notification import Admission, Notification
 from actors.notifications.model.recipient import Recipient, wants
-from schemas.notifications import RequestNotification
+from schemas.notifications import (
+    RequestNotification,
+)
 
 
 async def admit(quotas: Quotas, command: RequestNotification, states: States, look: Consulting) -> Admission:

@@ -7,9 +7,9 @@ from typing import Protocol
 import msgspec
 
 from actors.notifications.rendering import Mail, Note, mail, note
+from schemas.channels import Channel
 from schemas.envelope import derived_id
 from schemas.notifications import (
-    Channel,
     EmailQueued,
     PushQueued,
     RecordDelivery,

@@ -13,7 +13,10 @@ from actors.notifications.model.kinds import HOUR_SECONDS, LIMITS
 from actors.notifications.model.notification import Admission, Notification
 from actors.notifications.model.recipient import Recipient
 from actors.notifications.provider import admit
-from schemas.notifications import PreferenceSet, RequestNotification
+from schemas.notifications import (
+    PreferenceSet,
+    RequestNotification,
+)
 from tests.unit.notifications.people import CANCELLED, CONFIRMED, REQUESTED, VERIFY
 
 NOW_MS = 1_767_225_600_000

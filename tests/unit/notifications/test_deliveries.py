@@ -4,8 +4,8 @@ from msgspec.structs import replace
 
 from actors import notifications
 from actors.mesh.testing.given import FIRST_MS, given_actor
+from schemas.channels import ChannelDelivery
 from schemas.notifications import (
-    ChannelDelivery,
     DeliveryFailed,
     DeliveryPage,
     DeliverySuppressed,

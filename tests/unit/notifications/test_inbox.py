@@ -5,11 +5,11 @@ from msgspec.structs import replace
 from actors import notifications
 from actors.mesh.testing.given import FIRST_MS, given, given_actor
 from actors.notifications.model.recipient import INBOX_ITEMS_MAX, archive, evolve, mark_read
+from schemas.channels import InboxEntry
 from schemas.notifications import (
     ArchiveInboxItem,
     GetInbox,
     Inbox,
-    InboxEntry,
     InboxItemArchived,
     InboxItemRead,
     MarkInboxRead,

@@ -4,8 +4,8 @@ import pytest
 
 from actors import notifications
 from actors.mesh.testing.given import given_actor
+from schemas.channels import Channel
 from schemas.notifications import (
-    Channel,
     DeliveryFailed,
     DeliverySuppressed,
     RecordDelivery,

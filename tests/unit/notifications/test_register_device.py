@@ -2,7 +2,12 @@
 
 from actors.mesh.testing.given import given
 from actors.notifications.model.recipient import DEVICES_MAX, evolve, register_device, remove_device
-from schemas.notifications import DeviceRegistered, DeviceRemoved, RegisterDevice, RemoveDevice
+from schemas.notifications import (
+    DeviceRegistered,
+    DeviceRemoved,
+    RegisterDevice,
+    RemoveDevice,
+)
 
 REGISTER = RegisterDevice(user_id="ada", device_token="phone-1")
 REGISTERED = DeviceRegistered(user_id="ada", device_token="phone-1")

@@ -6,10 +6,9 @@ from msgspec.structs import replace
 from actors import notifications
 from actors.mesh.testing.given import given_actor
 from actors.notifications.model.notification import Admission
+from schemas.channels import Category, Channel, SuppressReason
 from schemas.message import Event
 from schemas.notifications import (
-    Category,
-    Channel,
     DeliverySent,
     DeliverySuppressed,
     DeviceRegistered,
@@ -18,7 +17,6 @@ from schemas.notifications import (
     NotificationRequested,
     PreferenceSet,
     PushQueued,
-    SuppressReason,
 )
 from tests.unit.notifications.people import (
     ADA,

@@ -5,8 +5,8 @@ import pytest
 from actors import notifications
 from actors.mesh.testing.given import given, given_actor
 from actors.notifications.model.recipient import evolve, set_preference
+from schemas.channels import Channel
 from schemas.notifications import (
-    Channel,
     GetPreferences,
     Preferences,
     PreferenceSet,
