@@ -29,6 +29,10 @@ MANY = frozenset({
     "low_stock_reached", "preference_set", "device_registered", "device_removed",
 })  # fmt: skip
 """Events that may come to one entity more than once; all others are the outcome of a command that is done once."""
+MANY |= {
+    "address_added", "address_removed", "email_verification_requested", "epoch_raised", "password_set",
+    "profile_changed", "roles_set", "session_refreshed",
+}  # fmt: skip
 AGAIN = {f"{kind}_declined": f"{kind}_submitted" for kind in ("capture", "void", "refund")}
 AGAIN |= {submitted: declined for declined, submitted in AGAIN.items()}
 """What may happen again once the other has: what the card processor declined may be asked for, and declined, again."""

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import base64
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from hashlib import sha256
 from importlib.metadata import PackageNotFoundError, version
 from importlib.resources import files
+from types import MappingProxyType
 from typing import Any
 
 import msgspec
@@ -22,6 +23,7 @@ from gateway.auth import Authenticate
 from gateway.endpoint import Doors, endpoint
 from gateway.errors import answer_of, problem_of
 from gateway.health import Readiness, health_handlers
+from gateway.jwks import jwks_handler
 from gateway.limits import Bounds, Limits, asked_of
 from gateway.live.broadcast import Broadcast
 from gateway.live.serving import LiveEndpoint
@@ -43,6 +45,7 @@ def create_app(
     ids: Ids,
     telemetry: Telemetry,
     live: Broadcast,
+    access_keys: Mapping[str, bytes] = MappingProxyType({}),
     bounds: Bounds = BOUNDS,
     routes: Sequence[Route] = ROUTES,
 ) -> Litestar:
@@ -60,6 +63,7 @@ def create_app(
             endpoint(routes, doors, [LiveEndpoint(live, doors)]),
             *health_handlers(Readiness(mesh, domains, clock)),
             *schema_handlers(routes),
+            jwks_handler(access_keys),
         ],
         exception_handlers={Exception: as_problem},
         lifespan=[watching],

@@ -21,7 +21,7 @@ from actors.mesh._ports.world import Clock, Ids
 from actors.mesh._principals import Signer
 from actors.mesh._telemetry import Span, SpanKind, Telemetry, format_traceparent, parse_traceparent
 from gateway.answer import JSON_TYPE, Answer, send_answer
-from gateway.auth import Authenticate, permit
+from gateway.auth import Authenticate, admit
 from gateway.errors import HttpProblem, answer_of, problem_of
 from gateway.limits import Asked, asked_of, read_body
 from gateway.mesh import MeshClient, RawReply
@@ -89,15 +89,19 @@ def endpoint(routes: Sequence[Route], doors: Doors, by_hand: Sequence[Serves] = 
 
 
 class Table:
-    """Finds the operation of a method and path: by the path's words first, else by the place of its parameters."""
+    """Finds the operation of a method and path: by the path's words first, else by the place of its parameters.
+
+    Where two shapes fit, the one counts whose words come first: `/users/{user_id}/sessions/revoke` is no session.
+    """
 
     def __init__(self, operations: Sequence[Serves]) -> None:
-        self._paths: dict[tuple[str, ...], dict[str, Serves]] = {}
+        paths: dict[tuple[str, ...], dict[str, Serves]] = {}
         for operation in operations:
             if not operation.path.startswith(f"{PREFIX}/"):
                 raise ValueError(f"{operation.path} is not below {PREFIX}")
             shape = tuple(ANY if IN_PATH.fullmatch(word) else word for word in operation.path.split("/"))
-            self._paths.setdefault(shape, {})[operation.method] = operation
+            paths.setdefault(shape, {})[operation.method] = operation
+        self._paths = dict(sorted(paths.items(), key=lambda path: [word == ANY for word in path[0]]))
 
     def find(self, method: str, path: str) -> tuple[Serves, dict[str, str]]:
         """Return the operation and its path fields; raise what Litestar raises where there is none."""
@@ -152,8 +156,8 @@ class Operation:
     async def _answer(
         self, asked: Asked, query: bytes, path_fields: Mapping[str, str], receive: Receive, span: Span
     ) -> Answer:
-        principal = self.doors.authenticate(asked.headers.get("authorization", ""))
-        permit(principal, self.route.message)
+        authorization = asked.headers.get("authorization", "")
+        principal = await admit(self.doors.authenticate, authorization, self.route.message)
         command_id = self._command_id(principal, asked)
         body = await read_json(asked, receive) if self.reader.body is not None else b""
         message = self.reader.read(principal, path_fields, query, body, command_id)

@@ -17,7 +17,7 @@ from gateway.errors import RETRY_AFTER_SECONDS, HttpProblem, answer_of
 
 REQUEST_ID = re.compile(r"[0-9A-Za-z_-]{1,64}")
 ONCE = frozenset(
-    ("authorization", "content-length", "content-type", "idempotency-key", "last-event-id", "x-request-id")
+    ("authorization", "content-length", "content-type", "host", "idempotency-key", "last-event-id", "x-request-id")
 )
 """Headers of which a second one would let two readers see two different requests."""
 ALWAYS_SERVED = frozenset(("/healthz", "/readyz"))

@@ -30,6 +30,7 @@ class Reader:
 
     def __init__(self, route: Route) -> None:
         message = route.message
+        self.route = route
         self.message = message
         self.hints = get_type_hints(message, include_extras=True)
         self.owner = owner_field(message)
@@ -40,7 +41,7 @@ class Reader:
         rest = [field for field in fields_of(message) if field.name not in (*self.path_fields, self.owner, self.made)]
         self.body = self._body(rest) if is_command and rest else None
         self.query_fields = frozenset() if is_command else frozenset(field.name for field in rest)
-        if self.owner is not None and self.owner not in self.path_fields:
+        if self.owner is not None and not route.own and self.owner not in self.path_fields:
             self.query_fields |= {self.owner}
         self._decoder = msgspec.json.Decoder(self.body) if self.body is not None else None
 
@@ -79,7 +80,9 @@ class Reader:
 
     def _owned(self, owner: str, principal: Principal, given: dict[str, Any]) -> None:
         """Customers act for themselves whatever they send; what is another's does not exist for them."""
-        if confined(principal, self.message):
+        if self.route.own:
+            given[owner] = principal.person
+        elif confined(principal, self.message):
             if given.get(owner, principal.person) != principal.person:
                 noun = owner.removesuffix("_id")
                 raise Refused(f"{noun}_unknown", f"there is no such {noun}", kind="not_found", pointer=f"/{owner}")

@@ -29,7 +29,15 @@ PageSize = Annotated[int, Meta(ge=1, le=100)]
 Cursor = Annotated[str, Meta(max_length=200, pattern=r"^[0-9A-Za-z_=-]*(?![\s\S])")]
 Text = Annotated[str, Meta(min_length=1, max_length=200, pattern=r"^[^\u0000-\u001f\u007f]+(?![\s\S])")]
 """One line for people. Control characters are refused: PostgreSQL cannot hold NUL, and a terminal obeys the others."""
-EmailAddress = Annotated[str, Meta(min_length=3, max_length=254, pattern=r"^[^@\s\u0000]+@[^@\s\u0000]+(?![\s\S])")]
+EmailAddress = Annotated[
+    str,
+    Meta(
+        min_length=3,
+        max_length=254,
+        pattern=r"^[^@\s\u0000-\u001f\u007f-\u009f\ufeff]+@[^@\s\u0000-\u001f\u007f-\u009f\ufeff]+(?![\s\S])",
+    ),
+]
+r"""No blank, no control character; said one by one, as `\s` is not the same to all who read the pattern."""
 Password = Annotated[str, Meta(min_length=10, max_length=200, pattern=r"^[^\u0000-\u001f\u007f]+(?![\s\S])")]
 Token = Annotated[str, Meta(min_length=1, max_length=2048, pattern=r"^[!-~]+(?![\s\S])")]
 """Visible ASCII: what may stand in a header, a link or a cookie."""

@@ -93,7 +93,7 @@ class LiveEndpoint:
 
     async def _opened(self, asked: Asked, query: bytes, held: ExitStack) -> Connection:
         authorization = asked.headers.get("authorization", "")
-        principal = self._doors.authenticate(authorization)
+        principal = await self._doors.authenticate(authorization)
         given = read_query(query, PARAMETERS)
         topics = chosen(self._broadcast.topics, given.get("topics"), principal)
         starts = read_positions(asked.headers.get("last-event-id") or given.get("last_event_id", ""))
@@ -135,11 +135,12 @@ class LiveEndpoint:
         while True:
             await self._broadcast.clock.sleep(self._broadcast.bounds.heartbeat_seconds)
             try:
-                is_the_same = self._doors.authenticate(connection.authorization) == connection.principal
+                if await self._doors.authenticate(connection.authorization) != connection.principal:
+                    connection.listener.end("expired")
             except Refused:
-                is_the_same = False
-            if not is_the_same:
                 connection.listener.end("expired")
+            except Fault:  # nobody says any more that they may listen: let them come back
+                connection.listener.end("interrupted")
             connection.listener.beat()
 
 

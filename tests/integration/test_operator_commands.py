@@ -212,6 +212,19 @@ async def test_what_is_published_into_a_stream_is_kept_once_under_its_id(shop: S
     assert (await mesh(shop, "publish", "orders.event.order_paid.3", "{}"))[0] == 64
 
 
+async def test_a_command_that_is_published_as_told_is_done(shop: ShopPlatform) -> None:
+    await shop.stock("op-plate", 5)
+    kept = await document(
+        shop, "publish", "inventory.tell.receive_stock.op-plate", '{"sku": "op-plate", "quantity": 4}'
+    )
+    assert kept["stream"].startswith("INVENTORY")
+
+    async def received() -> bool:
+        return (await shop.item("op-plate")).on_hand == 9
+
+    await until(received)
+
+
 async def test_nats_away_has_an_exit_code_of_its_own(tmp_path: Path) -> None:
     load_or_make(tmp_path)
     nowhere = "nats://mesh:secret@127.0.0.1:1"

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from actors.mesh import Refused
+from actors.mesh import Refused, Unavailable
 from actors.mesh.adapters.memory.bus import MemoryBus
 from gateway.limits import Bounds
 from gateway.live.broadcast import LiveBounds
@@ -363,6 +363,15 @@ async def test_a_client_whose_token_is_no_longer_good_is_sent_away(open_gateway:
         await orders(open_gateway, 1)
         assert client.is_over
     assert (client.events[-1].event, client.named("orders")) == ("expired", [])
+
+
+async def test_while_nobody_says_whether_a_token_counts_a_client_is_told_to_come_back(open_gateway: Gateway) -> None:
+    async with listening(open_gateway) as client:
+        open_gateway.people.refuses = Unavailable("users stands still")
+        await open_gateway.clock.advance(16)
+        await orders(open_gateway, 1)
+        assert client.is_over
+    assert client.events[-1].data["code"] == "stream_interrupted"
 
 
 async def test_a_gateway_that_is_stopped_sends_everybody_away_at_once(open_gateway: Gateway) -> None:
