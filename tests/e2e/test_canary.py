@@ -42,8 +42,13 @@ async def rows(running: Running) -> AsyncIterator[tuple[str, bytes]]:
 async def cached(running: Running) -> AsyncIterator[tuple[str, bytes]]:
     async with redis.asyncio.from_url(running.platform.endpoints.redis) as client:
         async for key in client.scan_iter():
-            kind = (await client.type(key)).decode()
-            value = await (client.hgetall(key) if kind == "hash" else client.get(key))
+            match (await client.type(key)).decode():
+                case "hash":
+                    value = await client.hgetall(key)
+                case "zset":
+                    value = await client.zrange(key, 0, -1)
+                case _:
+                    value = await client.get(key)
             yield f"redis {key!r}", repr((key, value)).encode()
 
 
