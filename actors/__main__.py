@@ -76,7 +76,12 @@ async def run_pool(blueprint: Blueprint, settings: PoolSettings) -> int:
     async with AsyncExitStack() as opened:
         bus = await opened.enter_async_context(
             open_nats(
-                settings.nats_url.reveal(), name=blueprint.name, clock=SystemClock(), ids=SystemIds(), on_dead=dead
+                settings.nats_url.reveal(),
+                name=blueprint.name,
+                clock=SystemClock(),
+                ids=SystemIds(),
+                client=settings.nats_client,
+                on_dead=dead,
             )
         )
         pool = await composed(blueprint, settings, bus, opened)
@@ -159,7 +164,8 @@ async def run_provision(settings: ProvisionSettings) -> int:
         await provision(admin, blueprint.name, inline_sql(blueprint), password)
     async with open_postgres_data_keys(admin) as keys:
         await keys.prepare([blueprint.name for blueprint in blueprints])
-    nats = open_nats(settings.nats_url.reveal(), name="provision", clock=SystemClock(), ids=SystemIds())
+    url, client = settings.nats_url.reveal(), settings.nats_client
+    nats = open_nats(url, name="provision", clock=SystemClock(), ids=SystemIds(), client=client)
     async with nats as bus:
         await bus.provision(
             [stream for blueprint in blueprints for stream in blueprint.streams],
@@ -173,7 +179,8 @@ async def run_rebuild(blueprint: Blueprint, settings: PoolSettings, *, view: str
     """Make a view again from the first event on, beside the live one; pools go on meanwhile."""
     clock, name = SystemClock(), blueprint.name
     async with AsyncExitStack() as opened:
-        nats = open_nats(settings.nats_url.reveal(), name=f"{name}-rebuild", clock=clock, ids=SystemIds())
+        url, client = settings.nats_url.reveal(), settings.nats_client
+        nats = open_nats(url, name=f"{name}-rebuild", clock=clock, ids=SystemIds(), client=client)
         bus = await opened.enter_async_context(nats)
         store = await opened.enter_async_context(open_postgres(own_dsn(blueprint, settings), name))
         privacy = await opened.enter_async_context(privacy_of(blueprint, settings))

@@ -40,6 +40,7 @@ PARTS: tuple[tuple[str, Probe, str], ...] = (
     ("gateway", answers_200, "/readyz"),
     ("traces", answers_200, "/healthz"),
     ("cards", answers_200, "/healthz"),
+    ("mailbox", answers_200, "/healthz"),
 )
 
 

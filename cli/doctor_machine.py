@@ -128,11 +128,13 @@ def platform(path: Path) -> Iterator[Finding]:
 
 def ports(settings: LocalSettings, endpoints: Endpoints | None) -> Iterator[Finding]:
     """Look whether the well-known ports, or those asked for, are free or ours."""
-    ours = {urlsplit(getattr(endpoints, name)).port: name for name in FIXED_PORTS} if endpoints else {}
+    ours = {name: urlsplit(getattr(endpoints, name, "")).port for name in FIXED_PORTS} if endpoints else {}
     taken = []
     for name, usual in FIXED_PORTS.items():
         port = settings.ports.get(name, usual)
-        if port == 0 or is_free(port) or port in ours:
+        # A part of ours that nobody has to find tells no address: what listens at its port may well be it.
+        untold = endpoints is not None and ours[name] is None
+        if port == 0 or untold or is_free(port) or port in ours.values():
             continue
         taken.append(name)
         make = doubtful if endpoints else broken

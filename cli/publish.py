@@ -22,13 +22,12 @@ from cli.reaching import (
     operator,
 )
 from cli.terminal import complain, print_json, safe
-from schemas.envelope import Envelope
 
 SUBJECT = re.compile(r"[^\s.*>\x00-\x20\x7f]+(\.[^\s.*>\x00-\x20\x7f]+)*")
 
 
 def run(
-    subject: Annotated[str, typer.Argument(help="orders.tell.cancel_order.<id>, or any other.")],
+    subject: Annotated[str, typer.Argument(help="inventory.tell.receive_stock.<sku>, or any other.")],
     body: Annotated[str, typer.Argument(help="The bytes to send, or - to read them from standard input.")] = "",
     command_id: Annotated[str, typer.Option("--id", help="The message's id (UUID): a stream keeps it once.")] = "",
     force: Annotated[bool, typer.Option("--force", help="Even an event, which only its owner may publish.")] = False,
@@ -43,28 +42,29 @@ def run(
 
     async def send() -> int:
         async with operator(mesh_settings()) as mesh:
-            return await sent(mesh, subject, content, Envelope(command_id=command_id), as_json=as_json)
+            known = command_id or mesh.client.envelope().command_id
+            return await sent(mesh, subject, content, known, as_json=as_json)
 
     return asyncio.run(send())
 
 
-async def sent(mesh: Operator, subject: str, content: bytes, envelope: Envelope, *, as_json: bool) -> int:
+async def sent(mesh: Operator, subject: str, content: bytes, command_id: str, *, as_json: bool) -> int:
     """Publish, and say where it went; return the exit code."""
-    filled = mesh.client.envelope(envelope)
     try:
-        published = await mesh.publish(subject, content, filled)
+        published = await mesh.publish(subject, content, command_id)
     except Refused as refusal:
         complain(f"refused: {refusal.code}: {refusal.detail}")
         return EXIT_WRONG
     except Fault as fault:
-        doubt = f"; it may have been kept: repeat it with --id {filled.command_id}" if fault.executed else ""
+        doubt = f"; it may have been kept: repeat it with --id {command_id}" if fault.executed else ""
         complain(f"failed: {fault}{doubt}")
         return exit_of(fault)
     if as_json:
-        print_json({"id": filled.command_id, "stream": published.stream, "sequence": published.sequence})
+        print_json({"id": command_id, "stream": published.stream, "sequence": published.sequence})
     elif published.stream:
-        Console().print(f"kept by {published.stream} as {published.sequence}, id {filled.command_id}", highlight=False)
+        place = f" as {published.sequence}" if published.sequence else ""
+        Console().print(f"kept by {published.stream}{place}, id {command_id}", highlight=False)
     else:
-        told = f"published on {safe(subject)}, id {filled.command_id}: no stream keeps it, whoever listened has it"
+        told = f"published on {safe(subject)}, id {command_id}: no stream keeps it, whoever listened has it"
         Console().print(told, highlight=False, markup=False, soft_wrap=True)
     return EXIT_OK

@@ -121,7 +121,7 @@ async def _started(platform: LocalPlatform, asked_to_stop: asyncio.Event) -> boo
 
 def _welcome(console: Console, endpoints: Endpoints, folder: Path) -> None:
     addresses = Table(box=None, pad_edge=False, show_header=False)
-    for name in ("gateway", "mailbox", "traces", "nats", "nats_monitor", "postgres", "redis"):
+    for name in ("gateway", "mailbox", "smtp", "traces", "nats", "nats_monitor", "postgres", "redis"):
         if url := getattr(endpoints, name):
             addresses.add_row(name, _without_password(url))
     console.print()

@@ -83,7 +83,8 @@ async def open_mesh(
     The gateway asks in its clients' names; its own is for what it asks itself.
     """
     identity = Principal(subject=SERVICE, roles=("service",))
-    async with open_nats(settings.nats_url.reveal(), name=SERVICE, clock=clock, ids=ids) as bus:
+    url, nats_client = settings.nats_url.reveal(), settings.nats_client
+    async with open_nats(url, name=SERVICE, clock=clock, ids=ids, client=nats_client) as bus:
         client = Client(bus, signer, identity, clock=clock, ids=ids, telemetry=telemetry)
         try:
             yield client, bus

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 import msgspec
 
-from actors.mesh._settings import Key, Port, Ratio, Secret, SettingsError, Traces
+from actors.mesh._settings import Key, NatsClient, Port, Ratio, Secret, SettingsError, Traces
 from schemas.principal import Principal, UserRole
 from schemas.values import UserId
 
@@ -32,6 +32,7 @@ class GatewaySettings(msgspec.Struct, frozen=True, kw_only=True):
     nats_url: Secret[str]
     signing_key: Secret[Key]
     signing_issuer: str
+    nats_client: NatsClient = "fast"
     gateway_host: str = "127.0.0.1"
     gateway_port: Port = 8080
     access_verify_keys: Mapping[str, Key] = {}

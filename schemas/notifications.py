@@ -7,8 +7,7 @@ from typing import Annotated
 import msgspec
 from msgspec import Meta
 
-from schemas.message import Command, Event, Id, Owner, Personal, Query
-from schemas.telling import (
+from schemas.channels import (
     Category,
     Channel,
     ChannelDelivery,
@@ -23,6 +22,7 @@ from schemas.telling import (
     Template,
     Value,
 )
+from schemas.message import Command, Event, Id, Owner, Personal, Query
 from schemas.values import Cursor, NotificationId, PageSize, UserId, Version
 
 

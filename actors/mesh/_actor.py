@@ -75,8 +75,11 @@ class Read(Protocol):
         """Who is asking."""
         ...
 
-    async def one(self, view: type[V], key: str, *, at_least_version: int = 0) -> V:
-        """Return the row, or refuse with `<view>_unknown`; waits, bounded, until it shows that version."""
+    async def one(self, view: type[V], key: str, *, at_least_version: int = 0, current: bool = False) -> V:
+        """Return the row, or refuse with `<view>_unknown`; waits, bounded, until it shows that version.
+
+        `current`: as of now, at the price of one look into the journal: for what others decide by.
+        """
         ...
 
     async def many(self, view: type[V], keys: Iterable[str]) -> dict[str, V]:

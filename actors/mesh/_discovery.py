@@ -32,6 +32,7 @@ from actors.mesh._tally import Tallies
 from schemas.history import EVENTS, HistoryPage, HistoryQuestion
 from schemas.message import Message, kind_of, reply_type, subject_of
 from schemas.principal import permission
+from schemas.tells import TELL_OUTCOME, TellOutcome, TellQuestion
 
 DISTRIBUTION = "actor-mesh"
 LOOK_EVERY_SECONDS = 0.5
@@ -61,11 +62,13 @@ def endpoints_of(blueprint: Blueprint) -> tuple[Endpoint, ...]:
     name = blueprint.name
     commands = (bound.decision.command for bound in blueprint.commands.values())
     queries = (binding.query for binding, _ in blueprint.queries.values())
-    asked = {"kind": "query", "request": HistoryQuestion.__name__, "reply": HistoryPage.__name__}
+    history = {"kind": "query", "request": HistoryQuestion.__name__, "reply": HistoryPage.__name__}
+    outcome = {"kind": "query", "request": TellQuestion.__name__, "reply": TellOutcome.__name__}
     return (
         *(endpoint_of(wire, message) for wire, message in zip(blueprint.commands, commands, strict=True)),
         *(endpoint_of(wire, message) for wire, message in zip(blueprint.queries, queries, strict=True)),
-        Endpoint(EVENTS, f"{name}.query.{EVENTS}", True, {**asked, "permission": f"{name}:{EVENTS}"}),
+        Endpoint(EVENTS, f"{name}.query.{EVENTS}", True, {**history, "permission": f"{name}:{EVENTS}"}),
+        Endpoint(TELL_OUTCOME, f"{name}.query.{TELL_OUTCOME}", True, outcome),
         Endpoint(READY, f"{name}.{READY}", False, {"kind": "probe"}),
     )
 

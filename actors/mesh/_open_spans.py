@@ -76,6 +76,27 @@ class Span:
         enter(self._former)
 
 
+class Unchanged(Span):
+    """An unsampled one within another of the same context: there is nothing to enter and nothing to put back."""
+
+    __slots__ = ()
+
+    def __init__(self, context: TraceContext) -> None:
+        self.context = context
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        pass
+
+
+NOTHING = Unchanged(NOWHERE)
+"""Outside of every trace."""
+
+
 class RecordedSpan(Span):
     """The sampled one: at its end it becomes a tuple in the sink."""
 

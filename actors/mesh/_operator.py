@@ -35,7 +35,7 @@ Answer = TypeVar("Answer", Info, Stats)
 
 
 class Published(NamedTuple):
-    """Where a message went: a stream and its sequence there, or nowhere that keeps it."""
+    """Where a message went: a stream and its sequence there (0 for what was told), or nowhere that keeps it."""
 
     stream: str
     sequence: int
@@ -121,13 +121,17 @@ class Operator:
         except msgspec.MsgspecError as error:
             raise Broken(f"the reply to {subject} cannot be read: {error}") from None
 
-    async def publish(self, subject: str, body: bytes, envelope: Envelope | None = None) -> Published:
+    async def publish(self, subject: str, body: bytes, command_id: str = "") -> Published:
         """Send any bytes, signed; where a stream takes the subject, wait until it has."""
-        filled = self.client.envelope(envelope)
+        stream = await self._stream_of(subject)
+        if stream and subject.split(".")[1:2] == ["tell"]:
+            # Told messages are signed each for itself alone: a stream keeps them, and its readers would trust a copy.
+            await self.client.tell_bytes(subject, body, Envelope(command_id=command_id))
+            return Published(stream, 0)
+        filled = self.client.envelope(Envelope(command_id=command_id))
         headers = filled.request_headers(is_command=True)
         if (parent := traceparent()) is not None:
             headers[TRACEPARENT] = parent
-        stream = await self._stream_of(subject)
         if not stream:
             await self._bus.publish(subject, body, headers)
             return Published("", 0)

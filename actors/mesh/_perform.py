@@ -202,9 +202,14 @@ class Performer:
     async def _put_off(self, work: Work, retries: Retries, failure: Exception) -> None:
         pause_seconds = self._here.ids.jitter() * longest_pause_seconds(retries, work.row.attempts)
         log.warning(
-            "failed, will be tried again", effect=work.row.event_id, performer=work.row.performer,
-            attempt=work.row.attempts, pause_seconds=round(pause_seconds, 3), error=str(failure),
-        )  # fmt: skip
+            "failed, will be tried again",
+            effect=work.row.event_id,
+            performer=work.row.performer,
+            attempt=work.row.attempts,
+            pause_seconds=round(pause_seconds, 3),
+            # The words of a bug may quote what it stumbled over.
+            error=str(failure) if isinstance(failure, Fault) else type(failure).__name__,
+        )
         await self._here.rows.put_off(work.row, self._here.clock.now_ms() + round(pause_seconds * 1000))
 
     async def _give_up(self, work: Work, failure: Exception) -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Coroutine, Mapping
-from functools import partial
 from typing import Any, NamedTuple
 
 import msgspec
@@ -175,14 +174,17 @@ class Pool:
             self._run(serve(self._serving, received), self._in_flight)
 
     def _run(self, work: Coroutine[Any, Any, None], among: set[asyncio.Task[None]]) -> None:
-        task = asyncio.create_task(work)
-        among.add(task)
-        task.add_done_callback(partial(self._taken, among))
+        # No `asyncio.create_task` and no call-back at its end: a message costs little more than these.
+        among.add(asyncio.get_running_loop().create_task(self._taken(work, among)))
 
-    def _taken(self, among: set[asyncio.Task[None]], task: asyncio.Task[None]) -> None:
-        among.discard(task)
-        if not task.cancelled() and (error := task.exception()) is not None:
+    async def _taken(self, work: Coroutine[Any, Any, None], among: set[asyncio.Task[None]]) -> None:
+        try:
+            await work
+        except Exception as error:
             log.warning("a reply could not be sent", error=repr(error))
+        finally:
+            if (task := asyncio.current_task()) is not None:
+                among.discard(task)
 
     def _answer_ready(self, received: Received) -> None:
         self._run(self._say_ready(received), self._answering)

@@ -50,7 +50,7 @@ class Serving(NamedTuple):
     tell_outcomes: TellOutcomes
 
 
-class Served(NamedTuple):
+class Served(msgspec.Struct, frozen=True):
     """A reply's bytes and headers."""
 
     body: bytes
@@ -62,7 +62,7 @@ async def serve(serving: Serving, received: Received) -> None:
     began_ns = perf_counter_ns()
     reply = await life(serving, received)
     serving.tallies.count(received.subject, reply.body, reply.headers, perf_counter_ns() - began_ns)
-    await say(received, reply)
+    await received.respond(reply.body, reply.headers)
 
 
 async def say(received: Received, reply: Served) -> None:

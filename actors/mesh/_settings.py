@@ -12,6 +12,7 @@ from msgspec import Meta
 
 VARIABLES: dict[str, str] = {
     "MESH_NATS_URL": "Where NATS is; user and password may be part of it.",
+    "MESH_NATS_CLIENT": "How NATS is spoken to: fast (nats-py with a hot path of ours) or stock (nats-py as it is).",
     "MESH_POSTGRES_URL": "Where the journals are. Pools need no superuser in production.",
     "MESH_DOMAIN_PASSWORDS": 'What each domain logs into PostgreSQL with: JSON {"orders": password}, for provision.',
     "MESH_DOMAIN_PASSWORD": "What this pool logs into PostgreSQL with, as its own role; else the URL names the role.",
@@ -108,6 +109,7 @@ Key = Annotated[bytes, Meta(min_length=32, max_length=32)]
 Port = Annotated[int, Meta(ge=0, le=65535)]
 Ratio = Annotated[float, Meta(ge=0, le=1)]
 Traces = Literal["lean", "sdk", "off"]
+NatsClient = Literal["fast", "stock"]
 
 
 class PoolSettings(msgspec.Struct, frozen=True, kw_only=True):
@@ -122,6 +124,7 @@ class PoolSettings(msgspec.Struct, frozen=True, kw_only=True):
     signing_issuer: str
     verify_keys: Mapping[str, Key]
     domain_password: Secret[str] | None = None
+    nats_client: NatsClient = "fast"
     mongo_url: Secret[str] | None = None
     cards_url: str | None = None
     smtp_url: Secret[str] | None = None
@@ -145,6 +148,7 @@ class ProvisionSettings(msgspec.Struct, frozen=True, kw_only=True):
     nats_url: Secret[str]
     postgres_url: Secret[str]
     domain_passwords: Secret[Mapping[str, str]]
+    nats_client: NatsClient = "fast"
 
 
 def read_settings(settings: type[Settings], environment: Mapping[str, str]) -> Settings:

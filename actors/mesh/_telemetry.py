@@ -13,10 +13,9 @@ from typing import Final, Literal
 
 import msgspec
 
-from actors.mesh._open_spans import Failures, RecordedSpan, Span, UnsampledSpan
+from actors.mesh._open_spans import NOTHING, Failures, RecordedSpan, Span, Unchanged, UnsampledSpan
 from actors.mesh._spans import AttributeValue, FinishedSpan, SpanKind, SpanList, SpanSink, span_tree
 from actors.mesh._trace_context import (
-    NOWHERE,
     TraceContext,
     current,
     format_traceparent,
@@ -110,10 +109,11 @@ class Telemetry:
 
         Outside of every trace the default records nothing, unless `roots` asks for a trace of its own.
         """
+        around = None
         if parent is INHERIT:
-            parent = current()
+            parent = around = current()
             if parent is None and not roots:
-                return Span(NOWHERE)
+                return NOTHING
         if parent is None:
             context, parent_id = self._root(), None
         elif parent.sampled and self._records:
@@ -123,7 +123,7 @@ class Telemetry:
         opened = RecordedSpan
         if not (context.sampled and self._records):
             if not self._records or not (kind is SpanKind.SERVER or kind is SpanKind.CONSUMER):
-                return Span(context)
+                return Span(context) if context is not around else Unchanged(context)
             opened = UnsampledSpan  # a request or a message comes in here: it is recorded if it fails
         return opened(
             self,
@@ -149,15 +149,14 @@ class Telemetry:
         if not (parent.sampled and self._records):
             return
         end_ns = max(end_ns, start_ns)
-        trace_id, parent_id, _ = parent
         self.sink.put(
             FinishedSpan(
                 self.service,
                 name,
                 kind,
-                trace_id,
+                parent.trace_id,
                 self.new_id(8),
-                parent_id,
+                parent.span_id,
                 start_ns,
                 end_ns,
                 None,
@@ -174,8 +173,8 @@ class Telemetry:
         await self.sink.close()
 
     def _root(self) -> TraceContext:
-        trace_id = self.new_id(16)
-        return TraceContext(trace_id, self.new_id(8), int.from_bytes(trace_id[8:], "big") < self._bound)
+        ids = self.new_id(24)
+        return TraceContext(ids[:16], ids[16:], int.from_bytes(ids[8:16], "big") < self._bound)
 
     def new_id(self, length: int) -> bytes:
         """Return so many random bytes, cut from a block."""

@@ -16,7 +16,7 @@ from actors.mesh._operator import Heard, Operator, Published, Tap
 from actors.mesh._ports.bus import BrokerSurvey, ConsumerState, StreamSurvey
 from actors.mesh._principals import Signer
 from actors.mesh._service_api import READY, Declared, Info, PoolState, Stats, read_declared
-from actors.mesh._settings import Key, Secret, SettingsError, read_settings, unknown_variables
+from actors.mesh._settings import Key, NatsClient, Secret, SettingsError, read_settings, unknown_variables
 from actors.mesh._telemetry import Telemetry
 from actors.mesh._telling import Telling
 from actors.mesh.adapters.nats import open_nats
@@ -57,6 +57,7 @@ class ToolSettings(Struct, frozen=True, kw_only=True):
     nats_url: Secret[str]
     signing_key: Secret[Key]
     signing_issuer: str
+    nats_client: NatsClient = "fast"
 
 
 def tool_settings(environment: Mapping[str, str]) -> ToolSettings:
@@ -100,7 +101,8 @@ async def operate(
 ) -> AsyncIterator[Operator]:
     """Open the same client with what an operator may look at; raise `Unavailable` where NATS is not reached."""
     clock, ids = SystemClock(), SystemIds()
-    async with open_nats(settings.nats_url.reveal(), name=name, clock=clock, ids=ids) as bus:
+    url, nats_client = settings.nats_url.reveal(), settings.nats_client
+    async with open_nats(url, name=name, clock=clock, ids=ids, client=nats_client) as bus:
         telemetry = telemetry or Telemetry(name)
         identity = Principal(subject=name, roles=roles)
         client = Client(bus, signer_of(settings), identity, clock=clock, ids=ids, telemetry=telemetry)

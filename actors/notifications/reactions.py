@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from actors.mesh import Happened
+from schemas.channels import Template
 from schemas.envelope import derived_id
 from schemas.inventory import LowStockReached
 from schemas.notifications import (
     RequestNotification,
 )
 from schemas.orders import OrderCancelled, OrderConfirmed, OrderRefunded
-from schemas.telling import Template
 from schemas.users import EmailVerificationRequested, EmailVerified
 from schemas.values import Money
 

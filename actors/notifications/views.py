@@ -11,6 +11,7 @@ from actors.notifications.model.kinds import CATEGORIES, CHANNELS, CRITICAL
 from actors.notifications.model.notification import NotificationEvent, outcome_of
 from actors.notifications.model.recipient import INBOX_ITEMS_MAX, with_choice
 from actors.notifications.rendering import note
+from schemas.channels import ChannelDelivery, InboxEntry, Preference
 from schemas.notifications import (
     DeliveryFailed,
     DeliveryPage,
@@ -32,7 +33,6 @@ from schemas.notifications import (
     PreferenceSet,
     PreferencesView,
 )
-from schemas.telling import ChannelDelivery, InboxEntry, Preference
 
 ItemEvent: TypeAlias = InboxItemAdded | InboxItemRead | InboxItemArchived
 
@@ -88,7 +88,8 @@ def delivery_view(view: DeliveryView | None, event: NotificationEvent, happened:
         provider_id=event.provider_id if isinstance(event, DeliverySent) else "",
     )
     others = tuple(each for each in view.channels if each.channel != channel)
-    return replace(view, channels=(*others, delivery))
+    in_order = sorted((*others, delivery), key=lambda each: CHANNELS.index(each.channel))
+    return replace(view, channels=tuple(in_order))
 
 
 async def get_inbox(query: GetInbox, read: Read) -> Inbox:

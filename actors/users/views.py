@@ -111,7 +111,8 @@ def standing(view: Standing | None, event: EpochRaised, happened: Happened) -> S
 
 
 async def get_user(query: GetUser, read: Read) -> UserView:
-    return await read.one(UserView, query.user_id, at_least_version=query.at_least_version)
+    # Other domains decide by it: whoever was just deactivated must not be shown as active a moment longer.
+    return await read.one(UserView, query.user_id, at_least_version=query.at_least_version, current=True)
 
 
 async def list_users(query: ListUsers, read: Read) -> UserPage:

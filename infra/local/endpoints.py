@@ -32,6 +32,7 @@ class Endpoints(msgspec.Struct, frozen=True):
     tokens: dict[str, str]
     cards: str = ""
     mailbox: str = ""
+    smtp: str = ""
     accounts: dict[str, Account] = {}
 
 

@@ -54,6 +54,11 @@ class Plan:
         """The address of a part that speaks HTTP."""
         return f"http://{LOOPBACK}:{self.ports[name]}"
 
+    @property
+    def smtp_url(self) -> str:
+        """Where the mailbox of this machine takes mail."""
+        return f"smtp://{LOOPBACK}:{self.ports['smtp']}"
+
     def endpoints(self) -> Endpoints:
         """The addresses of what runs; a part that does not run has an empty one."""
         return Endpoints(
@@ -66,6 +71,7 @@ class Plan:
             tokens={person.name.lower(): token for token, person in self.secrets.tokens.items()},
             cards=self.http_url("cards") if "cards" in self.services else "",
             mailbox=self.http_url("mailbox") if "mailbox" in self.services else "",
+            smtp=self.smtp_url if "mailbox" in self.services else "",
             accounts={person.name.lower(): self.account(person) for person in (*PEOPLE, *TEAMS)},
         )
 

@@ -82,7 +82,7 @@ def _messengers(plan: Plan) -> dict[str, str]:
     """The mailbox of this machine carries what is sent, unless the environment names others."""
     named, mailbox = plan.settings.inherited, plan.http_url("mailbox")
     told = {
-        "MESH_SMTP_URL": f"smtp://{LOOPBACK}:{plan.ports['smtp']}",
+        "MESH_SMTP_URL": plan.smtp_url,
         "MESH_MAILBOX_URL": "" if "MESH_SMTP_URL" in named else mailbox,
         "MESH_SMS_URL": mailbox,
         "MESH_PUSH_URL": mailbox,

@@ -26,7 +26,7 @@ from tests.integration.shop_platform import CUSTOMER, ShopPlatform
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
-DOMAINS = ["inventory", "orders", "payments", "users"]
+DOMAINS = ["inventory", "notifications", "orders", "payments", "users"]
 ADDRESS = "1 Example Street"
 WITHIN_SECONDS = 60.0
 ORDER = "operator-order"
@@ -96,11 +96,11 @@ async def test_stock_tools_see_every_pool(shop: ShopPlatform) -> None:
     stats = [ServiceStats.from_dict(reply) for reply in await asked(shop, "$SRV.STATS")]
     assert [each.name for each in pings] == [each.name for each in infos] == [each.name for each in stats] == DOMAINS
     assert [each.id for each in pings] == [each.id for each in infos] == [each.id for each in stats]
-    orders = {endpoint.name: endpoint for endpoint in infos[1].endpoints}
+    orders = {endpoint.name: endpoint for endpoint in infos[DOMAINS.index("orders")].endpoints}
     assert orders["place_order"].subject == "orders.command.place_order.*"
     assert orders["place_order"].metadata["permission"] == "orders:place_order"
     assert all(endpoint.processing_time >= 0 for each in stats for endpoint in each.endpoints)
-    registered = {endpoint.name: endpoint for endpoint in stats[3].endpoints}["add_user"]
+    registered = {endpoint.name: endpoint for endpoint in stats[-1].endpoints}["add_user"]
     assert registered.num_requests > 0
     assert registered.average_processing_time == registered.processing_time // registered.num_requests
 
@@ -210,6 +210,19 @@ async def test_what_is_published_into_a_stream_is_kept_once_under_its_id(shop: S
         assert (await bus.stream_state("OPERATOR_TOOLS")).messages == 1
     assert (await document(shop, "publish", "optools.heard", "-"))["stream"] == ""
     assert (await mesh(shop, "publish", "orders.event.order_paid.3", "{}"))[0] == 64
+
+
+async def test_a_command_that_is_published_as_told_is_done(shop: ShopPlatform) -> None:
+    await shop.stock("op-plate", 5)
+    kept = await document(
+        shop, "publish", "inventory.tell.receive_stock.op-plate", '{"sku": "op-plate", "quantity": 4}'
+    )
+    assert kept["stream"].startswith("INVENTORY")
+
+    async def received() -> bool:
+        return (await shop.item("op-plate")).on_hand == 9
+
+    await until(received)
 
 
 async def test_nats_away_has_an_exit_code_of_its_own(tmp_path: Path) -> None:

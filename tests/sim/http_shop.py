@@ -22,7 +22,7 @@ from gateway.server import server_of
 from gateway.standings import Standings
 from schemas.principal import Principal, UserRole
 from schemas.users import AddUser
-from tests.sim.shop import Shop
+from tests.unit.notifications.people import Notified
 
 PASSWORD = "correct horse"
 ROLES: dict[str, UserRole] = {
@@ -39,7 +39,7 @@ class HttpShop:
 
     def __init__(self) -> None:
         clock = SystemClock()
-        self.shop = Shop(clock=clock)
+        self.shop = Notified(clock=clock)
         mesh = self.shop.mesh
         client = mesh.client_of(Principal(subject="gateway", roles=("service",)), SILENT)
         access = AccessTokens({"test": Signer(SEED, "test", clock).public_key}, clock)

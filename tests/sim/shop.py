@@ -7,7 +7,6 @@ from typing import Any
 
 from actors import inventory, orders, payments, users
 from actors.mesh._chaos import NO_CHAOS, Chaos
-from actors.mesh._ports.world import Clock
 from actors.mesh.testing.memory_mesh import HMAC_KEY, SEED, MemoryMesh
 from actors.mesh.testing.weather import Weather
 from actors.payments.provider import CardProcessor, SimulatedCards
@@ -30,19 +29,10 @@ def credentials() -> Credentials:
 class Shop:
     """A mesh of the four domains over simulated cards, whose log is what really happened to the money."""
 
-    def __init__(
-        self,
-        *,
-        pools_per_domain: int = 1,
-        chaos: Chaos = NO_CHAOS,
-        weather: Weather | None = None,
-        clock: Clock | None = None,
-    ) -> None:
+    def __init__(self, *, pools_per_domain: int = 1, chaos: Chaos = NO_CHAOS, weather: Weather | None = None) -> None:
         self.cards = SimulatedCards()
         outside = {CARDS: self.cards, Credentials: credentials()}
-        self.mesh = MemoryMesh(
-            ACTORS, outside=outside, clock=clock, pools_per_domain=pools_per_domain, chaos=chaos, weather=weather
-        )
+        self.mesh = MemoryMesh(ACTORS, outside=outside, pools_per_domain=pools_per_domain, chaos=chaos, weather=weather)
 
     async def open(self, *, stock: int = 10, sku: str = "tea") -> None:
         """Register the customer ada and put an item on the shelf."""

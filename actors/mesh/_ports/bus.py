@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from typing import NamedTuple, Protocol
 
+from msgspec import Struct
 
-class Received(NamedTuple):
+
+class Received(Struct, frozen=True):
     """What came back, or in: `respond` answers it (at most once; nothing where nobody asked)."""
 
     subject: str
@@ -15,7 +17,9 @@ class Received(NamedTuple):
     respond: Callable[[bytes, Mapping[str, str]], Awaitable[None]]
 
 
-class BusReply(NamedTuple):
+class BusReply(Struct, frozen=True):
+    """An answer."""
+
     headers: Mapping[str, str]
     body: bytes
 

@@ -197,7 +197,7 @@ class Rows:
             if type(event) is posting.event:
                 self._inline[posting.table].extend(posting.rows(event))
 
-    async def one(self, view: type[V], key: str, *, at_least_version: int = 0) -> V:
+    async def one(self, view: type[V], key: str, *, at_least_version: int = 0, current: bool = False) -> V:
         if key not in self._rows[view]:
             raise Refused(f"{snake_case(view.__name__).removesuffix('_view')}_unknown", kind="not_found")
         return cast("V", self._rows[view][key])

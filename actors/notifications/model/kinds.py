@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Final, NamedTuple, get_args
 
-from schemas.telling import Category, Channel, Template
+from schemas.channels import Category, Channel, Template
 
 CATEGORIES: Final[tuple[Category, ...]] = get_args(Category)
 CHANNELS: Final[tuple[Channel, ...]] = get_args(Channel)

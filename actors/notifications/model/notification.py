@@ -11,6 +11,7 @@ from msgspec.structs import replace
 from actors.mesh import Key, Refused, States
 from actors.notifications.model.kinds import KINDS, Kind
 from actors.notifications.model.recipient import Recipient, wants
+from schemas.channels import Channel, DeliveryStatus, SuppressReason
 from schemas.notifications import (
     DeliveryFailed,
     DeliverySent,
@@ -24,7 +25,6 @@ from schemas.notifications import (
     RequestNotification,
     SmsQueued,
 )
-from schemas.telling import Channel, DeliveryStatus, SuppressReason
 from schemas.users import GetUser, UserView
 
 Queued: TypeAlias = EmailQueued | SmsQueued | PushQueued

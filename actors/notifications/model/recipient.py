@@ -10,6 +10,7 @@ from msgspec.structs import replace
 
 from actors.mesh import Refused
 from actors.notifications.model.kinds import CRITICAL
+from schemas.channels import Category, Channel, InboxStatus
 from schemas.notifications import (
     ArchiveInboxItem,
     DeviceRegistered,
@@ -23,7 +24,6 @@ from schemas.notifications import (
     RemoveDevice,
     SetPreference,
 )
-from schemas.telling import Category, Channel, InboxStatus
 
 RecipientEvent: TypeAlias = (
     InboxItemAdded | InboxItemRead | InboxItemArchived | PreferenceSet | DeviceRegistered | DeviceRemoved

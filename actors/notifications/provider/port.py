@@ -7,6 +7,7 @@ from typing import Protocol
 import msgspec
 
 from actors.notifications.rendering import Mail, Note, mail, note
+from schemas.channels import Channel
 from schemas.envelope import derived_id
 from schemas.notifications import (
     EmailQueued,
@@ -15,7 +16,6 @@ from schemas.notifications import (
     RecordDeliveryFailure,
     SmsQueued,
 )
-from schemas.telling import Channel
 
 Outcome = RecordDelivery | RecordDeliveryFailure
 

@@ -128,7 +128,10 @@ class SmtpMailServer:
             return None
         full = self._full(message_id)
         response = await answered(self._mailbox.get("/v1/mails", params={"message_id": full}), "the mailbox")
-        found = msgspec.json.decode(response.content, type=Found).mails
+        try:
+            found = msgspec.json.decode(response.content, type=Found).mails
+        except msgspec.MsgspecError:
+            raise Broken(f"the mailbox answered {response.status_code}, which cannot be read") from None
         return Answer(accepted=True, provider_id=full) if found else None
 
     def _full(self, message_id: str) -> str:

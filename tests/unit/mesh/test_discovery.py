@@ -72,7 +72,7 @@ async def test_info_names_every_message_with_what_it_needs() -> None:
         assert ServiceInfo.from_dict(info).description
         by_name = {endpoint["name"]: endpoint for endpoint in info["endpoints"]}
         blueprint = mesh.pools[0]._blueprint
-        assert set(by_name) == {*blueprint.commands, *blueprint.queries, "events", "ready"}
+        assert set(by_name) == {*blueprint.commands, *blueprint.queries, "events", "tell_outcome", "ready"}
         assert all(NAME_REGEX.match(name) for name in by_name)
         assert by_name["count"] == {
             "name": "count",

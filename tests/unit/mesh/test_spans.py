@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 
+import msgspec
 import pytest
 
 from actors.mesh._open_spans import FAILURES_KEPT_A_SECOND
@@ -23,7 +24,7 @@ from actors.mesh._telemetry import (
 
 TRACE, SPAN = "0af7651916cd43dd8448eb211c80319c", "b7ad6b7169203331"
 SAMPLED = TraceContext(bytes.fromhex(TRACE), bytes.fromhex(SPAN), True)
-UNSAMPLED = SAMPLED._replace(sampled=False)
+UNSAMPLED = msgspec.structs.replace(SAMPLED, sampled=False)
 
 
 class SaysNoError(Exception):
@@ -56,7 +57,7 @@ def telemetry(spans: list[FinishedSpan]) -> Telemetry:
     ],
 )
 def test_a_wellformed_header_is_read(header: str, sampled: bool) -> None:
-    assert parse_traceparent(header) == SAMPLED._replace(sampled=sampled)
+    assert parse_traceparent(header) == msgspec.structs.replace(SAMPLED, sampled=sampled)
 
 
 @pytest.mark.parametrize(

@@ -8,6 +8,7 @@ from typing import Any
 from actors import inventory, notifications, orders, payments, users
 from actors.mesh import Quotas
 from actors.mesh._chaos import NO_CHAOS, Chaos
+from actors.mesh._ports.world import Clock
 from actors.mesh.adapters.memory.quotas import MemoryQuotas
 from actors.mesh.testing.memory_mesh import MemoryMesh
 from actors.notifications import MAILS, PUSH, SMS
@@ -99,7 +100,14 @@ MAILED = DeliverySent(notification_id="n1", user_id="ada", channel="email", prov
 class Notified:
     """The shop with notifications, all in memory; providers that send nothing and keep what they were given."""
 
-    def __init__(self, mails: RecordedMails | None = None, *, pools: int = 1, chaos: Chaos = NO_CHAOS) -> None:
+    def __init__(
+        self,
+        mails: RecordedMails | None = None,
+        *,
+        pools: int = 1,
+        chaos: Chaos = NO_CHAOS,
+        clock: Clock | None = None,
+    ) -> None:
         self.mails, self.sms, self.push = mails or RecordedMails(), RecordedSms(), RecordedPush()
         self.outside: Mapping[type[Any], Any] = {
             CARDS: SimulatedCards(),
@@ -112,6 +120,7 @@ class Notified:
         self.mesh = MemoryMesh(
             (users.actor, orders.actor, inventory.actor, payments.actor, notifications.actor),
             outside=self.outside,
+            clock=clock,
             pools_per_domain=pools,
             chaos=chaos,
         )

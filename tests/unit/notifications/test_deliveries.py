@@ -4,6 +4,7 @@ from msgspec.structs import replace
 
 from actors import notifications
 from actors.mesh.testing.given import FIRST_MS, given_actor
+from schemas.channels import ChannelDelivery
 from schemas.notifications import (
     DeliveryFailed,
     DeliveryPage,
@@ -12,7 +13,6 @@ from schemas.notifications import (
     GetDelivery,
     ListDeliveries,
 )
-from schemas.telling import ChannelDelivery
 from tests.unit.notifications.people import ADDED, IN_INBOX, MAIL_QUEUED, MAILED, PUSH_QUEUED, REQUESTED
 
 SUPPRESSED = DeliverySuppressed(notification_id="n1", user_id="ada", channel="push", reason="no_address")

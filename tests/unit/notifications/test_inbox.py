@@ -5,6 +5,7 @@ from msgspec.structs import replace
 from actors import notifications
 from actors.mesh.testing.given import FIRST_MS, given, given_actor
 from actors.notifications.model.recipient import INBOX_ITEMS_MAX, archive, evolve, mark_read
+from schemas.channels import InboxEntry
 from schemas.notifications import (
     ArchiveInboxItem,
     GetInbox,
@@ -13,7 +14,6 @@ from schemas.notifications import (
     InboxItemRead,
     MarkInboxRead,
 )
-from schemas.telling import InboxEntry
 from tests.unit.notifications.people import ADDED
 
 READ = InboxItemRead(user_id="ada", notification_id="n1")

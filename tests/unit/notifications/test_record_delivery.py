@@ -4,13 +4,13 @@ import pytest
 
 from actors import notifications
 from actors.mesh.testing.given import given_actor
+from schemas.channels import Channel
 from schemas.notifications import (
     DeliveryFailed,
     DeliverySuppressed,
     RecordDelivery,
     RecordDeliveryFailure,
 )
-from schemas.telling import Channel
 from tests.unit.notifications.people import MAIL_QUEUED, MAILED, PUSH_QUEUED, REQUESTED
 
 SENT = RecordDelivery(notification_id="n1", channel="email", provider_id="<m@example>")

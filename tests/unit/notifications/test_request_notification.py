@@ -6,6 +6,7 @@ from msgspec.structs import replace
 from actors import notifications
 from actors.mesh.testing.given import given_actor
 from actors.notifications.model.notification import Admission
+from schemas.channels import Category, Channel, SuppressReason
 from schemas.message import Event
 from schemas.notifications import (
     DeliverySent,
@@ -17,7 +18,6 @@ from schemas.notifications import (
     PreferenceSet,
     PushQueued,
 )
-from schemas.telling import Category, Channel, SuppressReason
 from tests.unit.notifications.people import (
     ADA,
     ADDED,

@@ -5,13 +5,13 @@ import pytest
 from actors import notifications
 from actors.mesh.testing.given import given, given_actor
 from actors.notifications.model.recipient import evolve, set_preference
+from schemas.channels import Channel
 from schemas.notifications import (
     GetPreferences,
     Preferences,
     PreferenceSet,
     SetPreference,
 )
-from schemas.telling import Channel
 
 OFF = PreferenceSet(user_id="ada", category="orders", channel="sms", enabled=False)
 

@@ -20,7 +20,7 @@ from actors.notifications.rendering import (
     note,
     written_in,
 )
-from schemas.telling import Template
+from schemas.channels import Template
 from tests.unit.notifications.people import MONEY
 
 FOLDER = Path(rendering.__file__).parent / "templates"

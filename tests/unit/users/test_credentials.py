@@ -6,8 +6,8 @@ import base64
 
 import pytest
 
-from actors.__main__ import credentials_of
 from actors.mesh._settings import PoolSettings, SettingsError, read_settings
+from actors.outside import credentials_of
 
 KEY = base64.b64encode(bytes(range(32))).decode()
 POOL = {

@@ -5,14 +5,14 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Mapping, Sequence
 
-from nats.aio.msg import Msg
 from nats.errors import Error as NatsError
 
 from actors.mesh._ports.bus import BusReply
 from actors.mesh.adapters.nats.connection import Connection
-from actors.mesh.adapters.nats.failures import check_size, mesh_error
-from actors.mesh.adapters.nats.headers import outgoing
-from actors.mesh.adapters.nats.requests import NOBODY_THERE, STATUS
+from actors.mesh.adapters.nats.failures import mesh_error
+from actors.mesh.adapters.nats.headers import STATUS
+from actors.mesh.adapters.nats.message import Message
+from actors.mesh.adapters.nats.requests import NOBODY_THERE
 
 Bounds = tuple[float, float, int]
 """Seconds at most, seconds without a reply, replies at most."""
@@ -26,20 +26,19 @@ async def gather(
     replies: list[BusReply] = []
     nobody, news = False, asyncio.Event()
 
-    async def on_reply(message: Msg) -> None:
+    def on_reply(message: Message) -> None:
         nonlocal nobody
-        if not message.data and (message.headers or {}).get(STATUS) == NOBODY_THERE:
+        if not message.body and message.headers.get(STATUS) == NOBODY_THERE:
             nobody = True
         elif len(replies) < replies_max:
-            replies.append(BusReply(message.headers or {}, message.data))
+            replies.append(BusReply(message.headers, message.body))
         news.set()
 
-    check_size(body, headers, connection.message_bytes_max)
     subscription = await connection.subscribe(inbox, "", on_reply)
     loop = asyncio.get_running_loop()
     end = loop.time() + timeout_seconds
     try:
-        await connection.client.publish(subject, body, inbox, outgoing(headers))
+        await connection.publish(subject, body, headers, inbox)
         while not nobody and len(replies) < replies_max:
             left_seconds = end - loop.time()
             news.clear()

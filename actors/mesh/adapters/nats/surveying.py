@@ -97,7 +97,7 @@ async def survey(connection: Connection, requests: Requests, clock: Clock) -> Br
     told = next((stream.ts for stream in page.streams or () if stream.ts is not None), None)
     return BrokerSurvey(
         version=f"{server.major}.{server.minor}.{server.patch}",
-        message_bytes_max=connection.message_bytes_max,
+        message_bytes_max=connection.client.max_payload,
         stored_bytes=account.storage,
         stored_bytes_max=max(0, account.limits.max_storage),
         clock_ahead_ms=None if told is None else round(told.timestamp() * 1000) - middle_ms,
@@ -156,7 +156,7 @@ async def _ask(requests: Requests, what: str, shape: type[Decoded], question: An
     body = b"" if question is None else msgspec.json.encode(question)
     answer = await requests.ask(f"$JS.API.{what}", body, {}, ANSWER_WITHIN_SECONDS)
     try:
-        decoded = msgspec.json.decode(answer.data, type=shape)
+        decoded = msgspec.json.decode(answer.body, type=shape)
     except msgspec.MsgspecError as error:
         raise Unavailable(f"JetStream's answer to {what} cannot be read: {error}") from None
     if decoded.error is not None:
