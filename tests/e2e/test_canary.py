@@ -21,7 +21,7 @@ CUSTOMER = "ada@example.org"
 PASSWORD = "Trillian-Canary-91bd"
 KEPT = frozenset({"secrets.json", "endpoints.json"})
 MAILBOX = "mailbox.sqlite"
-"""Where mails arrive: it plays the world outside, and its journal and index files are called after it."""
+"""Where the people that mails go to read them: outside, as a mail server is."""
 TABLES = """SELECT n.nspname, c.relname FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
 WHERE c.relkind IN ('r', 'p') AND n.nspname NOT IN ('pg_catalog', 'information_schema')"""
 
@@ -44,14 +44,17 @@ async def rows(running: Running) -> AsyncIterator[tuple[str, bytes]]:
 async def cached(running: Running) -> AsyncIterator[tuple[str, bytes]]:
     async with redis.asyncio.from_url(running.platform.endpoints.redis) as client:
         async for key in client.scan_iter():
-            match (await client.type(key)).decode():
-                case "hash":
-                    value = await client.hgetall(key)
-                case "zset":
-                    value = await client.zrange(key, 0, -1)
-                case _:
-                    value = await client.get(key)
-            yield f"redis {key!r}", repr((key, value)).encode()
+            reads = {
+                b"string": client.get,
+                b"hash": client.hgetall,
+                b"list": lambda key: client.lrange(key, 0, -1),
+                b"set": client.smembers,
+                b"zset": lambda key: client.zrange(key, 0, -1, withscores=True),
+            }
+            kind = await client.type(key)
+            if kind == b"none":
+                continue  # it has run out since it was listed
+            yield f"redis {key!r}", repr((key, await reads[kind](key))).encode()
 
 
 def files(folder: Path) -> list[Path]:
@@ -85,9 +88,9 @@ async def test_the_search_finds_what_is_there(running: Running) -> None:
 
 
 async def strays(running: Running, text: str) -> list[str]:
-    """Return where a text is found beside the two files for the owner of the machine alone, and people's mailbox."""
-    found = await holders(running, text)
-    return [where for where in found if (name := Path(where).name) not in KEPT and not name.startswith(MAILBOX)]
+    """Return where a text is found beside the files for the owner of the machine alone, and the mailbox."""
+    names = {where: Path(where).name for where in await holders(running, text)}
+    return [where for where, name in names.items() if name not in KEPT and not name.startswith(MAILBOX)]
 
 
 async def test_no_password_or_token_is_in_a_log_or_a_table(running: Running) -> None:
