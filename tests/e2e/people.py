@@ -4,21 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, cast
+from typing import Any
 
 import httpx
 import msgspec
 
-from actors.__main__ import ACTORS
-from actors.mesh._blueprint import draw
-from actors.mesh._ports import StoredEvent
-from actors.mesh._privacy import Privacy
-from actors.mesh._states import opened
-from actors.mesh.adapters.postgres.data_keys import open_postgres_data_keys
-from actors.mesh.adapters.world import SystemClock
-from cli.check import places_of
-from cli.check_stores import EVENTS
-from schemas.users import EmailVerificationRequested, SessionTokens
+from cli.mails import mailbox_at
+from schemas.principal import SessionTokens
 from tests.e2e.running import Running
 
 PASSWORD = "correct horse battery"
@@ -74,13 +66,7 @@ class Client:
         return answer.status_code, answer.json()["name" if answer.is_success else "code"]
 
 
-async def mailed_token(running: Running, user_id: str) -> str:
-    """Return the token of the latest mail: read from the journal and decrypted, as only the platform's keys can."""
-    places, users = places_of(running.folder), draw(ACTORS["users"])
-    async with running.administrator() as connection, open_postgres_data_keys(places.postgres) as keys:
-        rows = await connection.fetch(EVENTS.format(schema="users"))
-        stored = [StoredEvent(**dict(row)) for row in rows if row["key"] == f"user/{user_id}"]
-        privacy = Privacy(keys, master_key=places.master_key, hmac_key=places.hmac_key, now_ms=SystemClock().now_ms)
-        events = await opened(users, privacy, stored)
-    mails = [event for event in events if isinstance(event, EmailVerificationRequested)]
-    return cast(EmailVerificationRequested, mails[-1]).token
+async def mailed_token(running: Running, email: str) -> str:
+    """Return the token that came by mail."""
+    async with mailbox_at(running.platform.endpoints.mailbox) as mailbox:
+        return await mailbox.token_sent_to(email)

@@ -27,7 +27,7 @@ async def arthur(running: Running) -> Client:
     """Somebody who is registered, verified and logged in."""
     client = Client(running.http, f"arthur-{uuid4()}@example.org")
     await client.register()
-    assert (await client.verify(await mailed_token(running, client.user_id))).status_code == 200
+    assert (await client.verify(await mailed_token(running, client.email))).status_code == 200
     assert (await client.log_in()).status_code == 201
     return client
 
@@ -53,7 +53,7 @@ async def test_a_person_registers_verifies_logs_in_and_is_known(running: Running
     assert (await client.log_in()).json()["code"] == "email_unverified"
     assert (await client.log_in("a wrong one")).json()["code"] == "credentials_invalid"
     assert (await client.verify("a-wrong-token")).json()["code"] == "verification_invalid"
-    assert (await client.verify(await mailed_token(running, client.user_id))).status_code == 200
+    assert (await client.verify(await mailed_token(running, client.email))).status_code == 200
     answer = await client.log_in()
     assert (answer.status_code, answer.headers["cache-control"]) == (201, "no-store")
     assert await client.me() == (200, "Arthur")

@@ -25,7 +25,7 @@ from tests.sim.http_shop import served
 DOCUMENT = "/schema/openapi.json"
 BEARER = {"Authorization": "Bearer alma"}
 SETTINGS = hypothesis.settings(
-    max_examples=6,
+    max_examples=5,
     stateful_step_count=8,
     deadline=None,
     derandomize=True,
@@ -33,7 +33,7 @@ SETTINGS = hypothesis.settings(
     phases=(Phase.generate,),
     suppress_health_check=tuple(HealthCheck),
 )
-CHAINS = 12
+CHAINS = 8
 OF_WHAT_THERE_IS = frozenset((410, 422))
 """Statuses that are about an entity or a key, however well a request fits; to Schemathesis the others are known."""
 OF_A_PLACE_OR_A_WHOM = frozenset({
