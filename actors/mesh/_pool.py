@@ -169,17 +169,20 @@ class Pool:
         """Take one message up, or say at once that there is no room."""
         if len(self._in_flight) >= IN_FLIGHT_MAX:
             self._tallies.count(received.subject, OVERLOADED.body, OVERLOADED.headers, 0)
-            self._run(say(received, OVERLOADED), self._answering)
+            self._run(self._answering, say, received, OVERLOADED)
         else:
-            self._run(serve(self._serving, received), self._in_flight)
+            self._run(self._in_flight, serve, self._serving, received)
 
-    def _run(self, work: Coroutine[Any, Any, None], among: set[asyncio.Task[None]]) -> None:
-        # No `asyncio.create_task` and no call-back at its end: a message costs little more than these.
-        among.add(asyncio.get_running_loop().create_task(self._taken(work, among)))
+    def _run(self, among: set[asyncio.Task[None]], work: Callable[..., Coroutine[Any, Any, None]], *given: Any) -> None:
+        # No `asyncio.create_task` and no call-back at its end: a message costs little more than these. The work is made
+        # by the task itself: one that is cancelled before it begins would leave it behind, never awaited.
+        among.add(asyncio.get_running_loop().create_task(self._taken(among, work, *given)))
 
-    async def _taken(self, work: Coroutine[Any, Any, None], among: set[asyncio.Task[None]]) -> None:
+    async def _taken(
+        self, among: set[asyncio.Task[None]], work: Callable[..., Coroutine[Any, Any, None]], *given: Any
+    ) -> None:
         try:
-            await work
+            await work(*given)
         except Exception as error:
             log.warning("a reply could not be sent", error=repr(error))
         finally:
@@ -187,7 +190,7 @@ class Pool:
                 among.discard(task)
 
     def _answer_ready(self, received: Received) -> None:
-        self._run(self._say_ready(received), self._answering)
+        self._run(self._answering, self._say_ready, received)
 
     async def _say_ready(self, received: Received) -> None:
         problems = await self.problems()
