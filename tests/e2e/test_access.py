@@ -13,6 +13,7 @@ from gateway.auth import needs_nobody
 from gateway.reading import IN_PATH
 from gateway.routes import ROUTES, Route
 from schemas.message import Query, owner_field
+from schemas.notifications import DeliveryPage
 from schemas.principal import Principal, allows, confined
 from tests.e2e.people import Client
 from tests.e2e.running import Running
@@ -23,7 +24,7 @@ pytestmark = pytest.mark.asyncio(loop_scope="session")
 ADA = "cust-ada"
 ORDER = {"lines": [{"sku": "lamp-blue", "quantity": 1}], "deliver_to": "Bergen", "payment_token": "card-approved"}
 ASKERS = ("", "grace", "wendy", "fiona", "otto", "sam")
-IDS = {"order_id", "payment_id", "session_id", "user_id"}
+IDS = {"notification_id", "order_id", "payment_id", "session_id", "user_id"}
 
 
 @pytest_asyncio.fixture(loop_scope="session", scope="module")
@@ -35,7 +36,14 @@ async def adas(running: Running) -> AsyncIterator[dict[str, str]]:
     placed = await running.shop("ada").post("/v1/orders", ORDER)
     order_id = placed.json()["order_id"]
     await running.rest()
-    yield {"order_id": order_id, "payment_id": order_id, "session_id": client.session_id, "user_id": ADA}
+    told = (await running.shop("ada").get("/v1/deliveries", DeliveryPage)).deliveries
+    yield {
+        "order_id": order_id,
+        "payment_id": order_id,
+        "notification_id": next(each.notification_id for each in told if each.about == order_id),
+        "session_id": client.session_id,
+        "user_id": ADA,
+    }
     assert (await client.refresh()).status_code == 200, "somebody has ended Ada's session"
 
 

@@ -7,6 +7,7 @@ answer names is what the next request asks for.
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import suppress
 from typing import Any
 
 import hypothesis
@@ -14,6 +15,7 @@ import pytest
 import requests
 import schemathesis
 from hypothesis import HealthCheck, Phase
+from hypothesis.errors import FlakyStrategyDefinition
 from schemathesis import GenerationMode
 from schemathesis.specs.openapi.checks import positive_data_acceptance
 
@@ -31,6 +33,7 @@ SETTINGS = hypothesis.settings(
     phases=(Phase.generate,),
     suppress_health_check=tuple(HealthCheck),
 )
+CHAINS = 12
 OF_WHAT_THERE_IS = frozenset((410, 422))
 """Statuses that are about an entity or a key, however well a request fits; to Schemathesis the others are known."""
 OF_A_PLACE_OR_A_WHOM = frozenset({
@@ -92,6 +95,8 @@ def test_each_operation_does_what_it_says(
 
 
 def test_a_chain_of_operations_does_what_it_says(api: Any, session: requests.Session) -> None:
+    wrong: list[Exception] = []
+
     class Chain(api.as_state_machine()):  # type: ignore[misc]
         def before_call(self, case: Any) -> None:
             at_once(case)
@@ -100,6 +105,14 @@ def test_a_chain_of_operations_does_what_it_says(api: Any, session: requests.Ses
             return {"session": session, "headers": BEARER}
 
         def validate_response(self, response: Any, case: Any, **_: Any) -> None:
-            check(case, response)
+            try:
+                check(case, response)
+            except Exception as error:
+                wrong.append(error)
+                raise
 
-    Chain.run(settings=hypothesis.settings(SETTINGS, max_examples=12))
+    for seed in range(CHAINS):
+        # The shop remembers, so the same question may be answered otherwise: Hypothesis takes that for its own fault.
+        with suppress(FlakyStrategyDefinition):
+            hypothesis.seed(seed)(Chain).run(settings=hypothesis.settings(SETTINGS, max_examples=2, derandomize=False))
+        assert not wrong, wrong[0]
