@@ -16,7 +16,7 @@ from typing import Any
 
 import uvloop
 
-from actors import inventory, orders, payments, users
+from actors import inventory, notifications, orders, payments, users
 from actors.health import health_port
 from actors.mesh._actor import Actor
 from actors.mesh._blueprint import Blueprint, consumers, draw, shapes, view_name
@@ -42,16 +42,16 @@ from actors.mesh.adapters.postgres.provision import provision
 from actors.mesh.adapters.postgres.store import open_postgres
 from actors.mesh.adapters.postgres.views import open_postgres_views
 from actors.mesh.adapters.world import SystemClock, SystemIds
-from actors.payments.provider import CardProcessor, HttpCardProcessor
+from actors.outside import outside_of
 from schemas.principal import Principal
 
-ACTORS: dict[str, Actor] = {actor.name: actor for actor in (users.actor, orders.actor, inventory.actor, payments.actor)}
+ACTORS: dict[str, Actor] = {
+    actor.name: actor for actor in (users.actor, orders.actor, inventory.actor, payments.actor, notifications.actor)
+}
 IN_MONGO = frozenset({"orders"})
 """Domains whose views live in MongoDB where one is configured, as the design document has it."""
-CARDS_SECONDS = 2.0
-"""How long a card processor may take: with the questions after an unknown outcome this stays within a lease."""
-# LAZY: the drivers of MongoDB and Redis are two thirds of a pool's import time and a third of its memory, and three of
-# the four pools need neither; so these two are imported where they are opened.
+# LAZY: the drivers of MongoDB and Redis are two thirds of a pool's import time and a third of its memory, and most
+# pools need neither; so these two are imported where they are opened.
 EXIT_USAGE = 64
 USAGE = f"usage: python -m actors {' | '.join(ACTORS)} | provision | rebuild <domain> <view>"
 EXIT_UNAVAILABLE = 69
@@ -76,7 +76,12 @@ async def run_pool(blueprint: Blueprint, settings: PoolSettings) -> int:
     async with AsyncExitStack() as opened:
         bus = await opened.enter_async_context(
             open_nats(
-                settings.nats_url.reveal(), name=blueprint.name, clock=SystemClock(), ids=SystemIds(), on_dead=dead
+                settings.nats_url.reveal(),
+                name=blueprint.name,
+                clock=SystemClock(),
+                ids=SystemIds(),
+                client=settings.nats_client,
+                on_dead=dead,
             )
         )
         pool = await composed(blueprint, settings, bus, opened)
@@ -151,21 +156,6 @@ async def views_of(blueprint: Blueprint, settings: PoolSettings) -> AsyncIterato
         yield stores
 
 
-@asynccontextmanager
-async def outside_of(blueprint: Blueprint, settings: PoolSettings) -> AsyncIterator[Mapping[type[Any], Any]]:
-    """Open the clients of the outside services a domain performs with."""
-    if not blueprint.actor.performances:
-        yield {}
-        return
-    if settings.cards_url is None:
-        raise SettingsError((f"MESH_CARDS_URL is missing: {blueprint.name} works with a card processor",))
-    cards = HttpCardProcessor(settings.cards_url, CARDS_SECONDS)
-    try:
-        yield {CardProcessor: cards}
-    finally:
-        await cards.aclose()
-
-
 async def run_provision(settings: ProvisionSettings) -> int:
     """Make schemas, roles, streams and consumers where they are not there yet; never done on the request path."""
     admin, blueprints = settings.postgres_url.reveal(), [draw(actor) for actor in ACTORS.values()]
@@ -174,7 +164,8 @@ async def run_provision(settings: ProvisionSettings) -> int:
         await provision(admin, blueprint.name, inline_sql(blueprint), password)
     async with open_postgres_data_keys(admin) as keys:
         await keys.prepare([blueprint.name for blueprint in blueprints])
-    nats = open_nats(settings.nats_url.reveal(), name="provision", clock=SystemClock(), ids=SystemIds())
+    url, client = settings.nats_url.reveal(), settings.nats_client
+    nats = open_nats(url, name="provision", clock=SystemClock(), ids=SystemIds(), client=client)
     async with nats as bus:
         await bus.provision(
             [stream for blueprint in blueprints for stream in blueprint.streams],
@@ -188,7 +179,8 @@ async def run_rebuild(blueprint: Blueprint, settings: PoolSettings, *, view: str
     """Make a view again from the first event on, beside the live one; pools go on meanwhile."""
     clock, name = SystemClock(), blueprint.name
     async with AsyncExitStack() as opened:
-        nats = open_nats(settings.nats_url.reveal(), name=f"{name}-rebuild", clock=clock, ids=SystemIds())
+        url, client = settings.nats_url.reveal(), settings.nats_client
+        nats = open_nats(url, name=f"{name}-rebuild", clock=clock, ids=SystemIds(), client=client)
         bus = await opened.enter_async_context(nats)
         store = await opened.enter_async_context(open_postgres(own_dsn(blueprint, settings), name))
         privacy = await opened.enter_async_context(privacy_of(blueprint, settings))

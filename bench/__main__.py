@@ -24,6 +24,7 @@ from bench.mesh_call import mesh_call
 from bench.report import document, machine, record, show
 from bench.rounds import Table
 from bench.run import YARDSTICKS, Run
+from bench.shop_day import shop_day
 from infra.local.testing import servers_in
 
 BENCHES: Mapping[str, Callable[[Run], Table]] = {
@@ -31,6 +32,7 @@ BENCHES: Mapping[str, Callable[[Run], Table]] = {
     "http_query": http_query,
     "journal_commits": journal_commits,
     "event_latency": event_latency,
+    "shop_day": shop_day,
 }
 WIDTH = 160
 

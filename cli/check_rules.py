@@ -15,12 +15,24 @@ ENDS = {
 }
 """By the last event of an order: what must have happened, in this order and once, of all that leads to an end."""
 ENDING = frozenset(name for names_of_end in ENDS.values() for name in names_of_end)
-REFUND_NAMES = ("refund_submitted", "refund_declined", "payment_refunded")
+ONCE_EACH = {
+    "refund_submitted": "refund_id",
+    "refund_declined": "refund_id",
+    "payment_refunded": "refund_id",
+    "stock_released": "reason",
+    "delivery_": "channel",
+    "inbox_item_": "notification_id",
+}
+"""Events that may come once for each of something: what their names begin with, and the field that says of what."""
 MANY = frozenset({
     "price_changed", "stock_received", "stock_held", "stock_freed", "stock_taken", "stock_returned",
-    "low_stock_reached",
+    "low_stock_reached", "preference_set", "device_registered", "device_removed",
 })  # fmt: skip
 """Events that may come to one entity more than once; all others are the outcome of a command that is done once."""
+MANY |= {
+    "address_added", "address_removed", "email_verification_requested", "epoch_raised", "password_set",
+    "profile_changed", "roles_set", "session_refreshed",
+}  # fmt: skip
 AGAIN = {f"{kind}_declined": f"{kind}_submitted" for kind in ("capture", "void", "refund")}
 AGAIN |= {submitted: declined for declined, submitted in AGAIN.items()}
 """What may happen again once the other has: what the card processor declined may be asked for, and declined, again."""
@@ -111,10 +123,11 @@ def repeated(events: Sequence[Fact]) -> Iterator[tuple[str, ...]]:
 
 
 def effect_of(fact: Fact) -> tuple[str, ...]:
-    """Return what may happen once: an order is paid once, a payment refunded once a refund, a stock expired once."""
-    if fact.name in REFUND_NAMES:
-        return fact.name, str(fact.body["refund_id"])
-    return (fact.name, str(fact.body["reason"])) if fact.name == "stock_released" else (fact.name,)
+    """Return what may happen once: an order is paid once, a payment refunded once a refund, a mail sent once."""
+    for prefix, field in ONCE_EACH.items():
+        if fact.name.startswith(prefix):
+            return fact.name, str(fact.body[field])
+    return (fact.name,)
 
 
 def kept_word(facts: Facts) -> Iterator[str]:

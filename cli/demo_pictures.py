@@ -14,7 +14,7 @@ from cli.waterfall import TraceSpan, waterfall
 from schemas.orders import OrderTimelineView
 from schemas.payments import OrderLedger, Posting
 
-OUTCOME_STYLES = {"paid": "green", "cancelled": "yellow", "refused": "yellow"}
+OUTCOME_STYLES = {"paid": "green", "cancelled": "yellow", "refused": "yellow", "refunded": "cyan"}
 
 
 async def show(

@@ -1,15 +1,15 @@
-"""What a fresh platform is stocked with: demo customers and twenty items. Done again, it changes nothing."""
+"""What a fresh platform is stocked with: demo accounts and twenty items. Done again, it changes nothing."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 from actors.mesh.connect import connect, tool_settings
 from cli.shop import Shop
+from infra.local.endpoints import Account
 from schemas.envelope import Envelope, derived_id
-from schemas.users import RegisterCustomer
+from schemas.users import AddUser
 
-CUSTOMERS = (("cust-ada", "Ada Byron", "ada@example.org"), ("cust-grace", "Grace Hopper", "grace@example.org"))
 KINDS = ("cup", "plate", "bowl", "jug", "lamp")
 COLOURS = ("blue", "green", "red", "white")
 CATALOGUE = tuple(
@@ -21,12 +21,18 @@ CATALOGUE = tuple(
 STOCK = 25
 
 
-async def register_customers(environment: Mapping[str, str]) -> None:
-    """Register the demo customers, as a tool over NATS: over HTTP nobody can register yet."""
+async def add_accounts(environment: Mapping[str, str], accounts: Iterable[Account]) -> None:
+    """Add the demo accounts, as a tool over NATS: over HTTP only an admin could, and there is none yet."""
     async with connect(tool_settings(environment), "seed") as mesh:
-        for customer_id, name, email in CUSTOMERS:
-            command = RegisterCustomer(customer_id=customer_id, name=name, email=email)
-            await mesh.ask(command, Envelope(command_id=derived_id("seed", customer_id)))
+        for account in accounts:
+            command = AddUser(
+                user_id=account.user_id,
+                name=account.name,
+                email=account.email,
+                password=account.password,
+                roles=account.roles,
+            )
+            await mesh.ask(command, Envelope(command_id=derived_id("seed", "user", account.user_id)))
 
 
 async def stock_catalogue(warehouse: Shop) -> None:

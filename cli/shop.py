@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
-from typing import Any, TypeVar
+from typing import Any, NamedTuple, Protocol, TypeVar
 
 import httpx
 import msgspec
@@ -33,12 +33,40 @@ class Problem(Exception):
         self.detail: str = problem.get("detail", "")
 
 
-class Shop:
-    """Asks the gateway in the name of whoever a token speaks for."""
+def problem_in(response: httpx.Response) -> Problem:
+    """Return what a response that is an error says."""
+    try:
+        return Problem(response.status_code, response.json())
+    except ValueError:
+        return Problem(response.status_code, {"detail": response.text[:200]})
 
-    def __init__(self, http: httpx.AsyncClient, token: str) -> None:
+
+class Bearer(Protocol):
+    """Whose token a request carries, and how another is had when it is over."""
+
+    @property
+    def token(self) -> str: ...
+
+    async def renew(self, spent: str, code: str) -> bool:
+        """Get another token in the place of one that was refused with this code; return whether there is one now."""
+        ...
+
+
+class Fixed(NamedTuple):
+    """Implements `Bearer` for a token that is good for ever."""
+
+    token: str
+
+    async def renew(self, spent: str, code: str) -> bool:
+        return False
+
+
+class Shop:
+    """Asks the gateway in somebody's name: a development token's, or an account's."""
+
+    def __init__(self, http: httpx.AsyncClient, bearer: str | Bearer) -> None:
         self._http = http
-        self._headers = {"Authorization": f"Bearer {token}"}
+        self._bearer = Fixed(bearer) if isinstance(bearer, str) else bearer
 
     async def get(self, path: str, view: type[View], **query: str | int) -> View:
         """Read a view."""
@@ -54,15 +82,17 @@ class Shop:
         return await self._send("POST", path, content=msgspec.json.encode(body or {}), headers=headers)
 
     async def _send(self, method: str, path: str, **given: Any) -> httpx.Response:
-        headers = self._headers | given.pop("headers", {})
-        response = await self._http.request(method, path, headers=headers, **given)
+        token = self._bearer.token
+        response = await self._sent(method, path, token, given)
+        if response.status_code == 401 and await self._bearer.renew(token, problem_in(response).code):
+            response = await self._sent(method, path, self._bearer.token, given)
         if response.is_error:
-            try:
-                problem = response.json()
-            except ValueError:
-                problem = {"detail": response.text[:200]}
-            raise Problem(response.status_code, problem)
+            raise problem_in(response)
         return response
+
+    async def _sent(self, method: str, path: str, token: str, given: dict[str, Any]) -> httpx.Response:
+        headers = {"Authorization": f"Bearer {token}"} | given.get("headers", {})
+        return await self._http.request(method, path, **(given | {"headers": headers}))
 
     async def place(
         self, lines: Sequence[tuple[str, int]], payment_token: str, *, idempotency_key: str = ""
@@ -105,12 +135,19 @@ class Shop:
         return (await self.get(f"/v1/items/{sku}/availability", Availability)).available
 
     async def at_rest(self, order_id: str, timeout_seconds: float = 30.0) -> OrderView:
-        """Wait until the order has come to rest; return it as it is, at rest or not, when the time is over."""
+        """Wait until the order's story is over; return it as it is, at rest or not, when the time is."""
+        return await self._until(order_id, RESTING, timeout_seconds)
+
+    async def comes_to(self, order_id: str, status: str, timeout_seconds: float = 30.0) -> OrderView:
+        """Wait until the order is in a status; return it as it is, there or not, when the time is over."""
+        return await self._until(order_id, frozenset({status}), timeout_seconds)
+
+    async def _until(self, order_id: str, statuses: frozenset[str], timeout_seconds: float) -> OrderView:
         loop = asyncio.get_running_loop()
         end = loop.time() + timeout_seconds
         while True:
             order = await self.order(order_id)
-            if order.status in RESTING or loop.time() > end:
+            if order.status in statuses or loop.time() > end:
                 return order
             await asyncio.sleep(LOOK_EVERY_SECONDS)
 

@@ -7,8 +7,10 @@ from collections.abc import Iterator, Sequence
 from types import MappingProxyType
 from typing import NamedTuple
 
-CUSTOMERS = MappingProxyType({"ada": "cust-ada", "grace": "cust-grace"})
-"""First name, by which tokens are kept, and who that is."""
+from cli.accounts import Newcomer
+
+CUSTOMERS = 6
+NAMES = ("Ada Byron", "Grace Hopper", "Mary Jackson", "Radia Perlman", "Karen Jones", "Annie Easley")
 TOKENS = MappingProxyType(
     {
         "card-approved": 60,
@@ -24,22 +26,38 @@ HOT_SHARE = 0.35
 LINES_MAX = 3
 QUANTITY_MAX = 3
 CANCELLED_SHARE = 0.2
-CANCEL_AFTER_SECONDS_MAX = 1.5
+CANCEL_AFTER_SECONDS_MAX = 3.0
+"""Long enough that some orders are paid by then, and have to be refunded."""
 REPEATED_SHARE = 0.15
 RECEIPT_SHARE = 0.2
 RECEIPT_MAX = 40
+LOG_IN_SHARE = 0.1
 
 
 class Wish(NamedTuple):
-    """One order and all that somebody does about it."""
+    """One order and all that somebody does about it; `who` is the number of a customer."""
 
     key: str
-    who: str
+    who: int
     lines: tuple[tuple[str, int], ...]
     token: str
     repeated: bool
     cancel_after_seconds: float | None
     receipt: tuple[str, int] | None
+    logs_in: bool
+
+
+def newcomers(seed: int) -> list[Newcomer]:
+    """Return the customers of a day; the same seed has the same ones."""
+    return [
+        Newcomer(
+            key=f"sim-{seed}-customer-{number}",
+            name=NAMES[number % len(NAMES)],
+            email=f"sim-{seed}-{number}@example.org",
+            password=f"a phrase of day {seed} and customer {number}",
+        )
+        for number in range(CUSTOMERS)
+    ]
 
 
 def wishes(seed: int, count: int, skus: Sequence[str]) -> Iterator[Wish]:
@@ -51,10 +69,11 @@ def wishes(seed: int, count: int, skus: Sequence[str]) -> Iterator[Wish]:
             wanted = list(dict.fromkeys([dice.choice(skus[:HOT_SKUS]), *wanted]))
         yield Wish(
             key=f"sim-{seed}-{number}",
-            who=dice.choice(tuple(CUSTOMERS)),
+            who=dice.randrange(CUSTOMERS),
             lines=tuple((sku, dice.randint(1, QUANTITY_MAX)) for sku in wanted),
             token=dice.choices(tuple(TOKENS), tuple(TOKENS.values()))[0],
             repeated=dice.random() < REPEATED_SHARE,
             cancel_after_seconds=dice.random() * CANCEL_AFTER_SECONDS_MAX if dice.random() < CANCELLED_SHARE else None,
             receipt=(dice.choice(skus), dice.randint(1, RECEIPT_MAX)) if dice.random() < RECEIPT_SHARE else None,
+            logs_in=dice.random() < LOG_IN_SHARE,
         )

@@ -13,7 +13,7 @@ from rich.console import Console
 from rich.table import Table
 
 from cli.panel import Panel
-from cli.seed import register_customers, stock_catalogue
+from cli.seed import add_accounts, stock_catalogue
 from cli.shop import Shop, shop_at
 from infra.local.endpoints import FILE, Endpoints
 from infra.local.failures import StartFailed
@@ -81,10 +81,10 @@ async def _up(console: Console, settings: LocalSettings, *, servers_only: bool) 
 
 
 async def _stocked(platform: LocalPlatform, *, servers_only: bool) -> None:
-    """Give a fresh platform customers and a catalogue, so that the order shown can be placed; later starts skip it."""
+    """Give a fresh platform accounts and a catalogue, so that the order shown can be placed; later starts skip it."""
     if servers_only:
         return
-    await register_customers(platform.environment)
+    await add_accounts(platform.environment, platform.endpoints.accounts.values())
     async with shop_at(platform.endpoints.gateway) as http:
         await stock_catalogue(Shop(http, platform.endpoints.tokens["wendy"]))
 
@@ -121,7 +121,7 @@ async def _started(platform: LocalPlatform, asked_to_stop: asyncio.Event) -> boo
 
 def _welcome(console: Console, endpoints: Endpoints, folder: Path) -> None:
     addresses = Table(box=None, pad_edge=False, show_header=False)
-    for name in ("gateway", "traces", "nats", "nats_monitor", "postgres", "redis"):
+    for name in ("gateway", "mailbox", "smtp", "traces", "nats", "nats_monitor", "postgres", "redis"):
         if url := getattr(endpoints, name):
             addresses.add_row(name, _without_password(url))
     console.print()
@@ -129,13 +129,20 @@ def _welcome(console: Console, endpoints: Endpoints, folder: Path) -> None:
     print(f"\nAddresses with their passwords: {folder / FILE}", flush=True)
     if not endpoints.gateway:
         return
-    people = Table(box=None, pad_edge=False, show_header=False)
-    for name, token in endpoints.tokens.items():
-        people.add_row(name, token)
-    console.print("\nDemo accounts, and the token of each:")
-    console.print(people)
+    console.print("\nDemo accounts: log in with e-mail and password, or send the development token as a bearer token.")
+    console.print(_people(endpoints))
     # Not through the console, which would break the line to copy where the window ends.
     print(f"\nPlace an order:\n\n{example_order(endpoints)}\n\nCtrl-C stops all.", flush=True)
+
+
+def _people(endpoints: Endpoints) -> Table:
+    people = Table(box=None, pad_edge=False, header_style="bold")
+    for heading in ("role", "e-mail", "password", "token"):
+        people.add_column(heading, overflow="fold")
+    for name, token in endpoints.tokens.items():
+        account = endpoints.accounts[name]
+        people.add_row(", ".join(account.roles), account.email, account.password, token)
+    return people
 
 
 def example_order(endpoints: Endpoints) -> str:

@@ -17,6 +17,8 @@ SERVICE_STYLES = ("cyan", "green", "magenta", "yellow", "blue", "bright_cyan", "
 ERROR_STYLE = "bold red"
 REFUSAL_STYLE = "yellow"
 PARTIAL = "partial"  # the parent was never recorded, or has not arrived yet
+SAMPLED = "mesh.sampled"
+FAILURES_ONLY = "not sampled: only the hops that failed"
 LINES = 500  # nobody scrolls further; `--json` has all of it
 LEAST_COLUMNS = 60  # on a narrower terminal the lines wrap rather than vanish
 LEAST_BAR_COLUMNS = 10
@@ -89,7 +91,9 @@ def _header(
         header.append(service, style=style)
     if errors:
         header.append(f"  {errors} error{'s' if errors > 1 else ''}", style=ERROR_STYLE)
-    if any(line.orphan for line in lines):
+    if any(span.tags.get(SAMPLED) is False for span in spans):
+        header.append(f"  {FAILURES_ONLY}", style=REFUSAL_STYLE)
+    elif any(line.orphan for line in lines):
         header.append(f"  {PARTIAL}", style=REFUSAL_STYLE)
     return header
 

@@ -17,11 +17,15 @@ from actors.mesh._settings import SettingsError, read_settings
 from actors.mesh._telemetry import Telemetry, TelemetrySettings, open_telemetry
 from actors.mesh.adapters.nats.bus import open_nats
 from actors.mesh.adapters.world import SystemClock, SystemIds
+from gateway.access_tokens import AccessTokens
 from gateway.app import create_app
-from gateway.auth import DevelopmentTokens
+from gateway.auth import DevelopmentTokens, UserTokens
+from gateway.live.broadcast import Broadcast
+from gateway.live.feeds import EventStreams
 from gateway.mesh import MeshClient
 from gateway.server import server_of
 from gateway.settings import GatewaySettings
+from gateway.standings import Standings
 from schemas.principal import Principal
 
 SERVICE = "gateway"
@@ -50,17 +54,22 @@ async def serve(settings: GatewaySettings) -> None:
         )
     )
     people = settings.development_tokens.reveal() if settings.development_tokens else {}
+    access = AccessTokens(settings.access_verify_keys, clock)
+    development = DevelopmentTokens({token: person.principal() for token, person in people.items()})
     try:
-        async with open_mesh(settings, signer, clock, ids, telemetry) as mesh:
+        async with open_mesh(settings, signer, clock, ids, telemetry) as (mesh, streams):
+            live = Broadcast(streams, clock=clock, ids=ids)
             app = create_app(
                 mesh,
-                authenticate=DevelopmentTokens({token: person.principal() for token, person in people.items()}),
+                authenticate=UserTokens(access, Standings(mesh, clock), development),
+                access_keys=settings.access_verify_keys,
                 signer=signer,
                 clock=clock,
                 ids=ids,
                 telemetry=telemetry,
+                live=live,
             )
-            await server_of(app, settings.gateway_host, settings.gateway_port).serve()
+            await server_of(app, settings.gateway_host, settings.gateway_port, on_exit=live.close).serve()
     finally:
         await telemetry.close()
 
@@ -68,13 +77,17 @@ async def serve(settings: GatewaySettings) -> None:
 @asynccontextmanager
 async def open_mesh(
     settings: GatewaySettings, signer: Signer, clock: Clock, ids: Ids, telemetry: Telemetry
-) -> AsyncIterator[MeshClient]:
-    """Open the door to the actors. The gateway asks in its clients' names; its own is for what it asks itself."""
+) -> AsyncIterator[tuple[MeshClient, EventStreams]]:
+    """Open the door to the actors, and to what they tell.
+
+    The gateway asks in its clients' names; its own is for what it asks itself.
+    """
     identity = Principal(subject=SERVICE, roles=("service",))
-    async with open_nats(settings.nats_url.reveal(), name=SERVICE, clock=clock, ids=ids) as bus:
+    url, nats_client = settings.nats_url.reveal(), settings.nats_client
+    async with open_nats(url, name=SERVICE, clock=clock, ids=ids, client=nats_client) as bus:
         client = Client(bus, signer, identity, clock=clock, ids=ids, telemetry=telemetry)
         try:
-            yield client
+            yield client, bus
         finally:
             await client.close()
 

@@ -8,6 +8,9 @@ from litestar.types import Send
 
 JSON_TYPE = "application/json"
 
+ABORT = "mesh.abort"
+"""In the scope, where the server has put it: ends the connection without waiting for what the client does not read."""
+
 
 class Answer(NamedTuple):
     """Status, bytes, and the headers that are this answer's own; names are lower case."""

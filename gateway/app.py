@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import base64
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from hashlib import sha256
 from importlib.metadata import PackageNotFoundError, version
 from importlib.resources import files
+from types import MappingProxyType
 from typing import Any
 
 import msgspec
@@ -22,7 +23,10 @@ from gateway.auth import Authenticate
 from gateway.endpoint import Doors, endpoint
 from gateway.errors import answer_of, problem_of
 from gateway.health import Readiness, health_handlers
+from gateway.jwks import jwks_handler
 from gateway.limits import Bounds, Limits, asked_of
+from gateway.live.broadcast import Broadcast
+from gateway.live.serving import LiveEndpoint
 from gateway.mesh import MeshClient
 from gateway.openapi import document
 from gateway.routes import ROUTES, Route
@@ -40,6 +44,8 @@ def create_app(
     clock: Clock,
     ids: Ids,
     telemetry: Telemetry,
+    live: Broadcast,
+    access_keys: Mapping[str, bytes] = MappingProxyType({}),
     bounds: Bounds = BOUNDS,
     routes: Sequence[Route] = ROUTES,
 ) -> Litestar:
@@ -54,9 +60,10 @@ def create_app(
 
     app = Litestar(
         route_handlers=[
-            endpoint(routes, doors),
+            endpoint(routes, doors, [LiveEndpoint(live, doors)]),
             *health_handlers(Readiness(mesh, domains, clock)),
             *schema_handlers(routes),
+            jwks_handler(access_keys),
         ],
         exception_handlers={Exception: as_problem},
         lifespan=[watching],

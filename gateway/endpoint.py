@@ -10,7 +10,7 @@ import asyncio
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import cast
+from typing import Protocol, cast
 
 from litestar.exceptions import MethodNotAllowedException, NotFoundException
 from litestar.handlers import ASGIRouteHandler
@@ -21,7 +21,7 @@ from actors.mesh._ports.world import Clock, Ids
 from actors.mesh._principals import Signer
 from actors.mesh._telemetry import Span, SpanKind, Telemetry, format_traceparent, parse_traceparent
 from gateway.answer import JSON_TYPE, Answer, send_answer
-from gateway.auth import Authenticate, permit
+from gateway.auth import Authenticate, admit
 from gateway.errors import HttpProblem, answer_of, problem_of
 from gateway.limits import Asked, asked_of, read_body
 from gateway.mesh import MeshClient, RawReply
@@ -56,12 +56,30 @@ class Doors:
     telemetry: Telemetry
 
 
-def endpoint(routes: Sequence[Route], doors: Doors) -> ASGIRouteHandler:
+class Serves(Protocol):
+    """Serves one method of one path."""
+
+    @property
+    def method(self) -> str:
+        """Return the method."""
+        ...
+
+    @property
+    def path(self) -> str:
+        """Return the path, with its parameters in braces."""
+        ...
+
+    async def serve(self, scope: Scope, receive: Receive, send: Send, path_fields: Mapping[str, str]) -> None:
+        """Answer one request, whatever happens."""
+        ...
+
+
+def endpoint(routes: Sequence[Route], doors: Doors, by_hand: Sequence[Serves] = ()) -> ASGIRouteHandler:
     """Return the one handler below `PREFIX`, which finds the operation in the table.
 
     A handler a path would be Litestar's way, but its router loses the parameters of raw ASGI routes (2.25: KeyError).
     """
-    table = Table(routes, doors)
+    table = Table([*(Operation(route, doors) for route in routes), *by_hand])
 
     async def handle(scope: Scope, receive: Receive, send: Send) -> None:
         operation, path_fields = table.find(str(cast(HTTPScope, scope)["method"]), asked_of(scope).path)
@@ -71,17 +89,21 @@ def endpoint(routes: Sequence[Route], doors: Doors) -> ASGIRouteHandler:
 
 
 class Table:
-    """Finds the operation of a method and path: by the path's words first, else by the place of its parameters."""
+    """Finds the operation of a method and path: by the path's words first, else by the place of its parameters.
 
-    def __init__(self, routes: Sequence[Route], doors: Doors) -> None:
-        self._paths: dict[tuple[str, ...], dict[str, Operation]] = {}
-        for route in routes:
-            if not route.path.startswith(f"{PREFIX}/"):
-                raise ValueError(f"{route.path} is not below {PREFIX}")
-            shape = tuple(ANY if IN_PATH.fullmatch(word) else word for word in route.path.split("/"))
-            self._paths.setdefault(shape, {})[route.method] = Operation(route, doors)
+    Where two shapes fit, the one counts whose words come first: `/users/{user_id}/sessions/revoke` is no session.
+    """
 
-    def find(self, method: str, path: str) -> tuple[Operation, dict[str, str]]:
+    def __init__(self, operations: Sequence[Serves]) -> None:
+        paths: dict[tuple[str, ...], dict[str, Serves]] = {}
+        for operation in operations:
+            if not operation.path.startswith(f"{PREFIX}/"):
+                raise ValueError(f"{operation.path} is not below {PREFIX}")
+            shape = tuple(ANY if IN_PATH.fullmatch(word) else word for word in operation.path.split("/"))
+            paths.setdefault(shape, {})[operation.method] = operation
+        self._paths = dict(sorted(paths.items(), key=lambda path: [word == ANY for word in path[0]]))
+
+    def find(self, method: str, path: str) -> tuple[Serves, dict[str, str]]:
         """Return the operation and its path fields; raise what Litestar raises where there is none."""
         words = tuple(path.split("/"))
         operations = self._paths.get(words)
@@ -92,7 +114,7 @@ class Table:
         operation = operations.get(method)
         if operation is None:
             raise MethodNotAllowedException(headers={"allow": ", ".join(sorted(operations))})
-        named = zip(operation.route.path.split("/"), words, strict=True)
+        named = zip(operation.path.split("/"), words, strict=True)
         return operation, {word[1:-1]: given for word, given in named if IN_PATH.fullmatch(word)}
 
 
@@ -108,6 +130,7 @@ class Operation:
 
     def __init__(self, route: Route, doors: Doors) -> None:
         self.route = route
+        self.method, self.path = route.method, route.path
         self.doors = doors
         self.reader = Reader(route)
         self.span_name = f"{route.method} {route.path}"
@@ -126,19 +149,15 @@ class Operation:
             try:
                 answer = await self._answer(asked, scope["query_string"], path_fields, receive, span)
             except Exception as error:  # noqa: BLE001 - the edge: a client gets a problem document, not a closed socket
-                problem = problem_of(error)
-                answer = answer_of(problem, asked.request_id)
-                span.set("mesh.refusal" if problem.status < 500 else "error.type", problem.code)
-                if problem.status >= 500:
-                    span.fail(problem.code)
+                answer = problem_answer(error, asked, span)
             span.set("http.response.status_code", answer.status)
             await send_answer(send, answer)
 
     async def _answer(
         self, asked: Asked, query: bytes, path_fields: Mapping[str, str], receive: Receive, span: Span
     ) -> Answer:
-        principal = self.doors.authenticate(asked.headers.get("authorization", ""))
-        permit(principal, self.route.message)
+        authorization = asked.headers.get("authorization", "")
+        principal = await admit(self.doors.authenticate, authorization, self.route.message)
         command_id = self._command_id(principal, asked)
         body = await read_json(asked, receive) if self.reader.body is not None else b""
         message = self.reader.read(principal, path_fields, query, body, command_id)
@@ -200,6 +219,15 @@ class Operation:
 
     def _found_at(self, message: Message) -> tuple[tuple[str, str], ...]:
         return (("location", self.route.location.format(key_of(message))),) if self.route.location else ()
+
+
+def problem_answer(error: Exception, asked: Asked, span: Span) -> Answer:
+    """Return what a client is told about an error, and note it on the span."""
+    problem = problem_of(error)
+    span.set("mesh.refusal" if problem.status < 500 else "error.type", problem.code)
+    if problem.status >= 500:
+        span.fail(problem.code)
+    return answer_of(problem, asked.request_id)
 
 
 async def read_json(asked: Asked, receive: Receive) -> bytes:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import re
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from typing import Any, cast
 
@@ -16,7 +16,9 @@ from gateway.answer import send_answer
 from gateway.errors import RETRY_AFTER_SECONDS, HttpProblem, answer_of
 
 REQUEST_ID = re.compile(r"[0-9A-Za-z_-]{1,64}")
-ONCE = frozenset(("authorization", "content-length", "content-type", "idempotency-key", "x-request-id"))
+ONCE = frozenset(
+    ("authorization", "content-length", "content-type", "host", "idempotency-key", "last-event-id", "x-request-id")
+)
 """Headers of which a second one would let two readers see two different requests."""
 ALWAYS_SERVED = frozenset(("/healthz", "/readyz"))
 """A full process is alive: whoever asks must be told so, or it is killed for its success."""
@@ -55,6 +57,8 @@ class Asked:
     headers: dict[str, str] = field(default_factory=dict)
     start_ns: int = 0
     trace_id: str = ""
+    leave: Callable[[], None] = lambda: None
+    """Count no more among those that are running: an answer that goes on for hours is no work that others wait for."""
 
 
 def asked_of(scope: Scope) -> Asked:
@@ -79,7 +83,7 @@ class Limits:
         asked = Asked(self._ids.new(), scope["path"], start_ns=self._clock.now_ns())
         cast(dict[str, Any], scope)[SCOPE_KEY] = asked
         stamped = self._stamped(send, asked)
-        self._running += 1
+        asked.leave = self._entered()
         try:
             asked.headers = read_headers(scope["headers"], self._bounds)
             if REQUEST_ID.fullmatch(given := asked.headers.get("x-request-id", "")):
@@ -90,7 +94,18 @@ class Limits:
         else:
             await self._app(scope, self._bounded(receive), stamped)
         finally:
-            self._running -= 1
+            asked.leave()
+
+    def _entered(self) -> Callable[[], None]:
+        self._running += 1
+        is_in = True
+
+        def leave() -> None:
+            nonlocal is_in
+            self._running -= is_in
+            is_in = False
+
+        return leave
 
     def _admit(self, path: str, headers: dict[str, str]) -> None:
         if self._running > self._bounds.running and path not in ALWAYS_SERVED:

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from contextlib import AbstractContextManager
-from typing import Protocol
+from typing import Protocol, TypeVar
 
 from schemas.envelope import Envelope
-from schemas.message import Event, Message
+from schemas.message import Event, Message, Query
+
+R = TypeVar("R")
 
 
 class RawReply(Protocol):
@@ -52,6 +54,10 @@ class MeshClient(Protocol):
     @property
     def connected(self) -> bool:
         """Return whether the broker can be reached now."""
+        ...
+
+    async def ask(self, message: Query[R], envelope: Envelope | None = None) -> R:
+        """Return the reply to a question of the gateway's own; raise Refused or a Fault."""
         ...
 
     async def ask_raw(self, message: Message, envelope: Envelope) -> RawReply:

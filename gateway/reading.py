@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Container, Mapping
 from types import UnionType
 from typing import Annotated, Any, Union, get_args, get_origin, get_type_hints
 from urllib.parse import parse_qsl
@@ -30,6 +30,7 @@ class Reader:
 
     def __init__(self, route: Route) -> None:
         message = route.message
+        self.route = route
         self.message = message
         self.hints = get_type_hints(message, include_extras=True)
         self.owner = owner_field(message)
@@ -40,7 +41,7 @@ class Reader:
         rest = [field for field in fields_of(message) if field.name not in (*self.path_fields, self.owner, self.made)]
         self.body = self._body(rest) if is_command and rest else None
         self.query_fields = frozenset() if is_command else frozenset(field.name for field in rest)
-        if self.owner is not None and self.owner not in self.path_fields:
+        if self.owner is not None and not route.own and self.owner not in self.path_fields:
             self.query_fields |= {self.owner}
         self._decoder = msgspec.json.Decoder(self.body) if self.body is not None else None
 
@@ -79,7 +80,9 @@ class Reader:
 
     def _owned(self, owner: str, principal: Principal, given: dict[str, Any]) -> None:
         """Customers act for themselves whatever they send; what is another's does not exist for them."""
-        if confined(principal):
+        if self.route.own:
+            given[owner] = principal.person
+        elif confined(principal, self.message):
             if given.get(owner, principal.person) != principal.person:
                 noun = owner.removesuffix("_id")
                 raise Refused(f"{noun}_unknown", f"there is no such {noun}", kind="not_found", pointer=f"/{owner}")
@@ -88,22 +91,7 @@ class Reader:
             raise HttpProblem(400, "parameter_missing", f"say for whom: ?{owner}=", pointer=f"/{owner}")
 
     def _query(self, query: bytes) -> dict[str, Any]:
-        if not query:
-            return {}
-        try:
-            pairs = parse_qsl(
-                query.decode("ascii"), keep_blank_values=True, errors="strict", max_num_fields=PARAMETERS_MAX
-            )
-        except ValueError:
-            raise HttpProblem(400, "query_malformed", "the query string cannot be read") from None
-        given: dict[str, Any] = {}
-        for name, text in pairs:
-            if name not in self.query_fields:
-                raise HttpProblem(400, "parameter_unknown", "no such parameter", pointer=f"/{escaped(name[:64])}")
-            if name in given:
-                raise HttpProblem(400, "parameter_repeated", "give it once", pointer=f"/{name}")
-            given[name] = self._text(name, text)
-        return given
+        return {name: self._text(name, text) for name, text in read_query(query, self.query_fields).items()}
 
     def _text(self, name: str, text: str) -> Any:
         hint = self.hints[name]
@@ -112,6 +100,24 @@ class Reader:
             return msgspec.convert(value, hint)
         except msgspec.ValidationError as error:
             raise HttpProblem(400, "parameter_invalid", str(error), pointer=f"/{name}") from None
+
+
+def read_query(query: bytes, known: Container[str]) -> dict[str, str]:
+    """Return the parameters of a query string; raise HttpProblem naming one that is unknown or repeated."""
+    if not query:
+        return {}
+    try:
+        pairs = parse_qsl(query.decode("ascii"), keep_blank_values=True, errors="strict", max_num_fields=PARAMETERS_MAX)
+    except ValueError:
+        raise HttpProblem(400, "query_malformed", "the query string cannot be read") from None
+    given: dict[str, str] = {}
+    for name, text in pairs:
+        if name not in known:
+            raise HttpProblem(400, "parameter_unknown", "no such parameter", pointer=f"/{escaped(name[:64])}")
+        if name in given:
+            raise HttpProblem(400, "parameter_repeated", "give it once", pointer=f"/{name}")
+        given[name] = text
+    return given
 
 
 def fields_of(message: type[Message]) -> tuple[msgspec.structs.FieldInfo, ...]:

@@ -7,12 +7,17 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from actors.mesh import Refused
-from schemas import inventory, orders, payments, users
+from schemas import inventory, notifications, orders, payments, users
 from schemas.message import Event, Message
+from schemas.principal import permission
+
+LIVE_PATH = "/v1/live"
+"""The one operation that is no row here: its answer is a stream of events (`gateway/live`)."""
 
 DEADLINE_SECONDS = 5.0
 """What a client is kept waiting for a pool: beyond that people press the button again."""
 
+Method = Literal["GET", "POST", "PUT", "PATCH", "DELETE"]
 Status = Literal[200, 201, 202]
 
 
@@ -32,13 +37,13 @@ class Settles:
 
 @dataclass(frozen=True, slots=True)
 class Route:
-    """One operation. Its name is the message's, and so is its permission.
+    """One operation. Its permission is the message's, and so is its name, unless it is given one.
 
     Path fields come from the path, the field marked `Owner()` from the principal, the rest from the body of a command
     or the query string of a query.
     """
 
-    method: Literal["GET", "POST"]
+    method: Method
     path: str
     message: type[Message]
     status: Status = 200
@@ -48,11 +53,20 @@ class Route:
     """Where the entity is found afterwards, as a path with the entity's id for `{}`."""
     settles: Settles | None = None
     deadline_seconds: float = DEADLINE_SECONDS
+    own: bool = False
+    """It is always about whoever asks, whatever else their roles allow."""
+    named: str = ""
+    """The operation's name, where two rows send the same message."""
 
     @property
     def name(self) -> str:
-        """Return the operation's name: the message's."""
-        return self.message.__name__
+        """Return the operation's name."""
+        return self.named or self.message.__name__
+
+    @property
+    def permission(self) -> str:
+        """Return what a role must hold for it: `orders:place_order`."""
+        return permission(self.message)
 
 
 def order_refusal(event: orders.OrderCancelled) -> Refused:
@@ -95,6 +109,34 @@ ROUTES: tuple[Route, ...] = (
     Route("POST", "/v1/items/{sku}/receipts", inventory.ReceiveStock),
     Route("GET", "/v1/payments/{payment_id}", payments.GetPayment),
     Route("GET", "/v1/ledger/balances", payments.GetBalances),
-    Route("GET", "/v1/customers/{customer_id}", users.GetCustomer),
-    Route("POST", "/v1/customers/{customer_id}/deactivate", users.DeactivateCustomer),
+    Route("POST", "/v1/users", users.RegisterUser, 201, makes_entity=True, location="/v1/users/{}"),
+    Route("GET", "/v1/users", users.ListUsers),
+    Route("GET", "/v1/users/{user_id}", users.GetUser),
+    Route("PATCH", "/v1/users/{user_id}", users.UpdateProfile),
+    Route("POST", "/v1/users/{user_id}/verification", users.ResendVerification, 202),
+    Route("POST", "/v1/users/{user_id}/verify", users.VerifyEmail),
+    Route("PUT", "/v1/users/{user_id}/password", users.ChangePassword),
+    Route("PUT", "/v1/users/{user_id}/addresses/{address_id}", users.AddAddress),
+    Route("DELETE", "/v1/users/{user_id}/addresses/{address_id}", users.RemoveAddress),
+    Route("PUT", "/v1/users/{user_id}/roles", users.SetRoles),
+    Route("POST", "/v1/users/{user_id}/deactivate", users.DeactivateUser),
+    Route("GET", "/v1/users/{user_id}/sessions", users.ListSessions, named="ListUserSessions"),
+    Route("DELETE", "/v1/users/{user_id}/sessions/{session_id}", users.RevokeSession, named="RevokeUserSession"),
+    Route("POST", "/v1/users/{user_id}/sessions/revoke", users.RevokeSessions, named="RevokeUserSessions"),
+    Route("POST", "/v1/staff", users.AddUser, 201, makes_entity=True, location="/v1/users/{}"),
+    Route("GET", "/v1/me", users.GetUser, own=True, named="GetMe"),
+    Route("POST", "/v1/sessions", users.LogIn, 201, makes_entity=True),
+    Route("GET", "/v1/sessions", users.ListSessions, own=True),
+    Route("POST", "/v1/sessions/revoke", users.RevokeSessions, own=True),
+    Route("POST", "/v1/sessions/{session_id}/refresh", users.RefreshSession),
+    Route("DELETE", "/v1/sessions/{session_id}", users.RevokeSession, own=True),
+    Route("GET", "/v1/inbox", notifications.GetInbox),
+    Route("POST", "/v1/inbox/{notification_id}/read", notifications.MarkInboxRead),
+    Route("POST", "/v1/inbox/{notification_id}/archive", notifications.ArchiveInboxItem),
+    Route("GET", "/v1/preferences", notifications.GetPreferences),
+    Route("POST", "/v1/preferences", notifications.SetPreference),
+    Route("GET", "/v1/deliveries", notifications.ListDeliveries),
+    Route("GET", "/v1/deliveries/{notification_id}", notifications.GetDelivery),
+    Route("POST", "/v1/devices", notifications.RegisterDevice),
+    Route("POST", "/v1/devices/remove", notifications.RemoveDevice),
 )

@@ -5,12 +5,15 @@ from __future__ import annotations
 import asyncio
 import signal
 from asyncio.events import TimerHandle
-from collections.abc import Generator
+from collections.abc import Callable, Generator
 from contextlib import contextmanager
-from typing import Any
+from types import FrameType
+from typing import Any, cast
 
 import uvicorn
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+
+from gateway.answer import ABORT
 
 HEADER_SECONDS = 10.0
 """Time for the whole head of a request, and for the first byte on a new connection."""
@@ -55,6 +58,7 @@ class PromptProtocol(HttpToolsProtocol):
 
     def on_message_begin(self) -> None:
         super().on_message_begin()
+        cast(dict[str, Any], self.scope)[ABORT] = self.transport.abort
         if self._head_timer is None:
             self._expect_head()
 
@@ -75,6 +79,15 @@ class PromptProtocol(HttpToolsProtocol):
 class Server(uvicorn.Server):
     """Ends at SIGTERM by returning: uvicorn's own raises the signal again, and what is open would never be closed."""
 
+    def __init__(self, config: uvicorn.Config, on_exit: Callable[[], None]) -> None:
+        super().__init__(config)
+        self._on_exit = on_exit
+
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+        """Tell what goes on by itself to end, before the connections are waited for."""
+        self._on_exit()
+        super().handle_exit(sig, frame)
+
     @contextmanager
     def capture_signals(self) -> Generator[None]:
         """Let the loop hear the signals while it serves."""
@@ -88,8 +101,8 @@ class Server(uvicorn.Server):
                 loop.remove_signal_handler(number)
 
 
-def server_of(app: Any, host: str, port: int) -> Server:
-    """Return a server that serves the app until it is told to end."""
+def server_of(app: Any, host: str, port: int, *, on_exit: Callable[[], None] = lambda: None) -> Server:
+    """Return a server that serves the app until it is told to end; `on_exit` ends answers that would go on for ever."""
     return Server(
         uvicorn.Config(
             app,
@@ -105,5 +118,6 @@ def server_of(app: Any, host: str, port: int) -> Server:
             limit_concurrency=CONNECTIONS_MAX,
             timeout_keep_alive=KEEP_ALIVE_SECONDS,
             timeout_graceful_shutdown=GRACE_SECONDS,
-        )
+        ),
+        on_exit,
     )

@@ -53,36 +53,45 @@ class Envelope(msgspec.Struct, frozen=True, kw_only=True):
 
     def headers(self) -> dict[str, str]:
         """Return the envelope as NATS headers, empty fields left out."""
-        pairs = (
-            (COMMAND_ID, self.command_id),
-            (CAUSE_ID, self.cause_id),
-            (CORRELATION_ID, self.correlation_id),
-            (ISSUED_AT, str(self.issued_at_ms) if self.issued_at_ms else ""),
-            (DEADLINE, str(self.deadline_ms) if self.deadline_ms else ""),
-            (PRINCIPAL, self.principal),
-            (TRACEPARENT, self.traceparent),
-            (TRACESTATE, self.tracestate),
-        )
-        return {name: value for name, value in pairs if value}
+        headers = self.request_headers(is_command=False)
+        if self.command_id:
+            headers[COMMAND_ID] = self.command_id
+        if self.correlation_id:
+            headers[CORRELATION_ID] = self.correlation_id
+        if self.issued_at_ms:
+            headers[ISSUED_AT] = str(self.issued_at_ms)
+        return headers
 
     def request_headers(self, *, is_command: bool) -> dict[str, str]:
         """Return what a request carries, as little as says the same: each header costs both ends several microseconds.
 
         A question has no id and no time, for it changes nothing; a correlation id that is the command's is left out.
         """
-        headers = self.headers()
-        if self.correlation_id == self.command_id:
-            headers.pop(CORRELATION_ID, None)
-        if not is_command:
-            headers.pop(COMMAND_ID, None)
-            headers.pop(ISSUED_AT, None)
+        headers: dict[str, str] = {}
+        if is_command and self.command_id:
+            headers[COMMAND_ID] = self.command_id
+        if self.cause_id:
+            headers[CAUSE_ID] = self.cause_id
+        if self.correlation_id and self.correlation_id != self.command_id:
+            headers[CORRELATION_ID] = self.correlation_id
+        if is_command and self.issued_at_ms:
+            headers[ISSUED_AT] = str(self.issued_at_ms)
+        if self.deadline_ms:
+            headers[DEADLINE] = str(self.deadline_ms)
+        if self.principal:
+            headers[PRINCIPAL] = self.principal
+        if self.traceparent:
+            headers[TRACEPARENT] = self.traceparent
+        if self.tracestate:
+            headers[TRACESTATE] = self.tracestate
         return headers
 
 
 def read_envelope(headers: Mapping[str, str] | None) -> Envelope:
     """Return the envelope that NATS headers hold; raise ValueError naming the header that cannot be read."""
     given = headers or {}
-    command_id = given.get(COMMAND_ID, "")
+    get = given.get
+    command_id = get(COMMAND_ID, "")
     if command_id and not CANONICAL_UUID.fullmatch(command_id):
         try:
             command_id = str(uuid.UUID(command_id))
@@ -90,13 +99,13 @@ def read_envelope(headers: Mapping[str, str] | None) -> Envelope:
             raise ValueError(f"{COMMAND_ID} is no UUID") from None
     return Envelope(
         command_id=command_id,
-        cause_id=given.get(CAUSE_ID, "")[:200],
-        correlation_id=given.get(CORRELATION_ID, "")[:200] or command_id,
-        issued_at_ms=milliseconds(given, ISSUED_AT),
-        deadline_ms=milliseconds(given, DEADLINE),
-        principal=given.get(PRINCIPAL, ""),
-        traceparent=given.get(TRACEPARENT, ""),
-        tracestate=given.get(TRACESTATE, "")[:512],
+        cause_id=get(CAUSE_ID, "")[:200],
+        correlation_id=get(CORRELATION_ID, "")[:200] or command_id,
+        issued_at_ms=milliseconds(given, ISSUED_AT) if ISSUED_AT in given else 0,
+        deadline_ms=milliseconds(given, DEADLINE) if DEADLINE in given else 0,
+        principal=get(PRINCIPAL, ""),
+        traceparent=get(TRACEPARENT, ""),
+        tracestate=get(TRACESTATE, "")[:512],
     )
 
 

@@ -22,6 +22,7 @@ from actors.mesh._errors import (
     TimedOut,
     Unavailable,
 )
+from actors.mesh._ports import Quotas
 from actors.mesh._saga import Outcomes, Saga, Step
 
 __all__ = [
@@ -37,6 +38,7 @@ __all__ = [
     "Outcomes",
     "Overloaded",
     "Page",
+    "Quotas",
     "Read",
     "Refused",
     "Retries",

@@ -75,8 +75,11 @@ class Read(Protocol):
         """Who is asking."""
         ...
 
-    async def one(self, view: type[V], key: str, *, at_least_version: int = 0) -> V:
-        """Return the row, or refuse with `<view>_unknown`; waits, bounded, until it shows that version."""
+    async def one(self, view: type[V], key: str, *, at_least_version: int = 0, current: bool = False) -> V:
+        """Return the row, or refuse with `<view>_unknown`; waits, bounded, until it shows that version.
+
+        `current`: as of now, at the price of one look into the journal: for what others decide by.
+        """
         ...
 
     async def many(self, view: type[V], keys: Iterable[str]) -> dict[str, V]:
@@ -109,6 +112,13 @@ class Consulting(Protocol):
 
     async def state(self, state: type[S], entity_id: str) -> S | None:
         """Return another aggregate of this domain as it is now; nothing keeps it so."""
+        ...
+
+    async def held(self, state: type[S], entity_id: str) -> S | None:
+        """Return another aggregate that stays so until the command is written, and may get events of it.
+
+        The first time it is asked for, the consultation ends there and begins anew with that key held.
+        """
         ...
 
     async def claimed(self, scope: str, value: str) -> str | None:
@@ -209,7 +219,7 @@ class Reaction:
     """An event of another domain that becomes a command of ours."""
 
     event: type[Event]
-    react: Callable[[Any], Command[Any] | None]
+    react: Callable[[Any, Happened], Command[Any] | None]
 
 
 @dataclass(frozen=True, slots=True)

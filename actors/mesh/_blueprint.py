@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import inspect
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, get_args, get_type_hints
 
 import msgspec
 
-from actors.mesh._actor import Actor, Aggregate, Answers, Decision, Key, Projection
+from actors.mesh._actor import Actor, Aggregate, Answers, Decision, Key, Performance, Projection
 from actors.mesh._personal import personal_fields
 from actors.mesh._ports import ConsumerSpec, StreamSpec, ViewShape
 from schemas.message import (
@@ -31,6 +32,10 @@ TELLS_BYTES_MAX = 256 * 1024 * 1024
 """What may wait to be done in one domain, some 200,000 commands: a tool that tells more hears that there is no room."""
 TELL_BYTES_MAX = 64 * 1024
 """Headers and body of one told command: the largest there is has 10 kilobytes."""
+
+
+QUEUE = re.compile(r"[a-z]{1,20}")
+OTHER_READERS = frozenset({"tells", "views", "reactions", "sagas"})
 
 
 class Misdeclared(TypeError):
@@ -203,9 +208,26 @@ def check_bindings(actor: Actor, aggregate_of: dict[type[Event], Aggregate[Any]]
     for event in own:
         if event not in aggregate_of:
             raise Misdeclared(f"{actor.name}: {event.__name__} is not folded by any aggregate of this domain")
+    check_queues(actor)
     for reaction in actor.reactions:
         if domain_of(reaction.event) == actor.name:
             raise Misdeclared(f"{actor.name}: a reaction follows another domain; {reaction.event.__name__} is its own")
+
+
+def check_queues(actor: Actor) -> None:
+    names = [performance.do.__name__ for performance in actor.performances]
+    for performance in actor.performances:
+        name, retries = performance.do.__name__, performance.retries
+        if names.count(name) > 1:
+            raise Misdeclared(f"{actor.name}: two works are called {name}, and their rows go by that name")
+        if performance.queue in OTHER_READERS or not QUEUE.fullmatch(performance.queue):
+            raise Misdeclared(f"{actor.name}: {performance.queue!r} is no name of a queue: small letters, no reader's")
+        if retries is None and performance.gives_up is not None:
+            raise Misdeclared(f"{actor.name}: {name} never gives up: say retries=")
+        if retries is not None and not (
+            retries.attempts_max > 0 and 0 < retries.first_seconds <= retries.longest_seconds
+        ):
+            raise Misdeclared(f"{actor.name}: {name} cannot be tried like that: {retries}")
 
 
 def shapes(blueprint: Blueprint, store: str) -> tuple[ViewShape, ...]:
@@ -227,14 +249,24 @@ def event_subjects(events: tuple[type[Event], ...]) -> tuple[str, ...]:
     return tuple(sorted({f"{subject_of(event)}.*" for event in events}))
 
 
+def queues(actor: Actor) -> dict[str, list[Performance]]:
+    """Return the work that waits in each queue."""
+    found: dict[str, list[Performance]] = {}
+    for performance in actor.performances:
+        found.setdefault(performance.queue, []).append(performance)
+    return found
+
+
 def consumers(blueprint: Blueprint) -> tuple[ConsumerSpec, ...]:
-    """Return every durable consumer a domain's pool reads by: tells, views, effects, reactions, sagas."""
+    """Return every durable consumer a domain's pool reads by: tells, views, work queues, reactions, sagas."""
     actor, told = blueprint.actor, blueprint.streams[1]
     specs = [ConsumerSpec(told.name, f"{actor.name}_tells", told.subjects)]
     if actor.projections:
         specs.append(ConsumerSpec(blueprint.stream.name, f"{actor.name}_views", (f"{actor.name}.event.>",)))
     readers: dict[str, tuple[type[Event], ...]] = {
-        "effects": tuple(performance.event for performance in actor.performances),
+        queue: tuple(dict.fromkeys(performance.event for performance in performances))
+        for queue, performances in queues(actor).items()
+    } | {
         "reactions": tuple(reaction.event for reaction in actor.reactions),
         "sagas": tuple(event for saga in actor.sagas for event in saga.events),
     }

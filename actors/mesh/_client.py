@@ -8,7 +8,7 @@ from collections.abc import AsyncGenerator, Callable, Iterable, Iterator, Mappin
 from contextlib import aclosing, contextmanager
 from functools import cache
 from types import ModuleType
-from typing import Any, NamedTuple, Protocol, overload
+from typing import Any, Protocol, overload
 
 import msgspec
 from typing_extensions import TypeVar
@@ -58,7 +58,7 @@ class Signs(SignsOnly, Protocol):
     def sign(self, principal: Principal, lifetime_seconds: int = ...) -> str: ...
 
 
-class RawReply(NamedTuple):
+class RawReply(msgspec.Struct, frozen=True):
     """A reply's bytes, not decoded; `repeated` where the command had been done before."""
 
     body: bytes

@@ -12,6 +12,7 @@ from actors.mesh._actor import Key, States, Timer
 from actors.mesh._blueprint import Blueprint, Bound
 from actors.mesh._chaos import Chaos
 from actors.mesh._client import Client
+from actors.mesh._errors import Refused
 from actors.mesh._mailbox import Mailboxes
 from actors.mesh._personal import personal_fields
 from actors.mesh._ports import Clock, Commit, Ids, Journal, NewEvent, Part
@@ -72,10 +73,13 @@ class Draft(NamedTuple):
 
 
 class Written(NamedTuple):
-    """The commit that writes a draft, and the reply; the commit holds no reply where that is not to be remembered."""
+    """The commit that writes a draft, and the reply; the commit holds no reply where that is not to be remembered.
+
+    A refusal in the reply's place is told once the events are written.
+    """
 
     commit: Commit
-    reply: bytes
+    reply: bytes | Refused
 
 
 async def written(here: Deciding, asked: Asked, draft: Draft) -> Written:
@@ -104,7 +108,7 @@ async def written(here: Deciding, asked: Asked, draft: Draft) -> Written:
         principal=asked.principal.person,
         fingerprint=asked.fingerprint,
         request=await sealed_request(here, asked),
-        reply=reply if asked.bound.decision.remember else b"",
+        reply=reply if isinstance(reply, bytes) and asked.bound.decision.remember else b"",
         parts=parts,
         inlines=await inline_rows(here, asked, by_key, draft.versions),
     )
@@ -133,14 +137,21 @@ def with_owner(headers: str, owner: str) -> str:
     return msgspec.json.encode({**msgspec.json.decode(headers, type=dict[str, str]), OWNER: owner}).decode()
 
 
-def reply_of(asked: Asked, draft: Draft, by_key: Mapping[str, Sequence[Event]], after: Mapping[str, Any]) -> bytes:
+def reply_of(
+    asked: Asked, draft: Draft, by_key: Mapping[str, Sequence[Event]], after: Mapping[str, Any]
+) -> bytes | Refused:
     """Return the reply's bytes: what the decision's own function makes, else where the command left its entity."""
     decision, first = asked.bound.decision, str(draft.keys[0])
     if decision.replies is None:
         version = draft.versions[first] + len(by_key.get(first, ()))
         return msgspec.json.encode(Accepted(entity_id=draft.keys[0].id, version=version))
     seen = after[first] if decision.keys is None else States({key: after[str(key)] for key in draft.keys})
-    return msgspec.json.encode(decision.replies(seen, asked.command, draft.consulted))
+    try:
+        return msgspec.json.encode(decision.replies(seen, asked.command, draft.consulted))
+    except Refused as refusal:
+        if decision.remember:
+            raise AssertionError(f"{wire_name(type(asked.command))} would remember a refusal as its reply") from refusal
+        return refusal
 
 
 async def sealed_request(here: Deciding, asked: Asked) -> bytes:
@@ -149,10 +160,14 @@ async def sealed_request(here: Deciding, asked: Asked) -> bytes:
     personal = personal_fields(type(asked.command))
     field = owner or (personal[0].person_field if personal else None)
     person = getattr(asked.command, field) if field else ""
-    held = {name: WITHHELD for name in sensitive_fields(type(asked.command)) if getattr(asked.command, name)}
-    kept = msgspec.structs.replace(asked.command, **held) if held else asked.command
-    body = msgspec.json.encode({"command": kept, "needs": asked.needs})
+    body = msgspec.json.encode({"command": withheld(asked.command), "needs": asked.needs})
     return f"{person}\n".encode() + await here.privacy.seal_bytes("request", body, person or None)
+
+
+def withheld(command: Command[Any]) -> Command[Any]:
+    """Return the command without what nobody may keep, not even as a digest that could be tried against."""
+    given = {name: WITHHELD for name in sensitive_fields(type(command)) if getattr(command, name)}
+    return msgspec.structs.replace(command, **given) if given else command
 
 
 def event_headers(here: Deciding, asked: Asked) -> str:

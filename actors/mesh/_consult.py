@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import cast
+from collections.abc import Mapping
+from typing import Any, cast
 
 from typing_extensions import TypeVar
 
@@ -13,11 +14,19 @@ from schemas.principal import Principal
 S = TypeVar("S")
 
 
-class Look:
-    """Implements `Consulting` for one command."""
+class Unheld(Exception):
+    """A consultation wants to hold a key besides: the command begins anew, holding that one too."""
 
-    def __init__(self, here: Deciding, principal: Principal) -> None:
-        self._here, self._principal = here, principal
+    def __init__(self, key: Key) -> None:
+        super().__init__(str(key))
+        self.key = key
+
+
+class Look:
+    """Implements `Consulting` for one command; `states` are those it holds."""
+
+    def __init__(self, here: Deciding, principal: Principal, states: Mapping[str, Any]) -> None:
+        self._here, self._principal, self._states = here, principal, states
 
     @property
     def now_ms(self) -> int:
@@ -29,6 +38,12 @@ class Look:
 
     async def state(self, state: type[S], entity_id: str) -> S | None:
         return cast("S | None", await self._here.states.read(str(Key(state, entity_id))))
+
+    async def held(self, state: type[S], entity_id: str) -> S | None:
+        key = Key(state, entity_id)
+        if str(key) not in self._states:
+            raise Unheld(key)
+        return cast("S | None", self._states[str(key)])
 
     async def claimed(self, scope: str, value: str) -> str | None:
         wanted = {"scope": scope, "value": self._here.privacy.blind_index(scope, value)}

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Coroutine
+from collections.abc import Awaitable, Callable, Coroutine
 from typing import Any
 
 from actors.mesh._log import get_logger
@@ -25,6 +25,23 @@ class Crew:
         except asyncio.CancelledError:
             work.close()
             raise
+        self._run(name, work)
+
+    async def start_what(self, begin: Callable[[], Awaitable[tuple[str, Coroutine[Any, Any, None]] | None]]) -> bool:
+        """Begin work only when there is a place, so that nothing begun waits for one; return whether there was any."""
+        await self._room.acquire()
+        try:
+            begun = await begin()
+        except BaseException:
+            self._room.release()
+            raise
+        if begun is None:
+            self._room.release()
+            return False
+        self._run(*begun)
+        return True
+
+    def _run(self, name: str, work: Coroutine[Any, Any, None]) -> None:
         task = asyncio.create_task(work, name=name)
         self._tasks.add(task)
         task.add_done_callback(self._done)

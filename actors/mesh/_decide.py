@@ -9,8 +9,8 @@ from typing import Any, NamedTuple
 
 from actors.mesh._actor import Key, States
 from actors.mesh._blueprint import Bound
-from actors.mesh._commit import Asked, Deciding, Draft, events_by_key, written
-from actors.mesh._consult import Look
+from actors.mesh._commit import Asked, Deciding, Draft, events_by_key, withheld, written
+from actors.mesh._consult import Look, Unheld
 from actors.mesh._errors import Broken, Expired, Overloaded, Refused
 from actors.mesh._ports import (
     AlreadyDone,
@@ -47,7 +47,7 @@ async def decide(
 ) -> Decided:
     """Decide a command and write what it yields, once. Raises `Refused` or a `Fault`."""
     message = subject_of(type(command))
-    fingerprint = here.privacy.fingerprint(message, principal.person, command)
+    fingerprint = here.privacy.fingerprint(message, principal.person, withheld(command))
     asked = Asked(bound, command, envelope, principal, fingerprint, ())
     try:
         asked = asked._replace(needs=await ask_needs(here, bound, command, envelope, principal))
@@ -107,7 +107,10 @@ async def decide_alone(here: Deciding, asked: Asked, keys: tuple[Key, ...]) -> D
             more = missing_keys(asked, keys, states)
             if more:
                 return more
-            outcome = await attempt_once(here, asked, keys, versions, states, in_turn=in_turn)
+            try:
+                outcome = await attempt_once(here, asked, keys, versions, states, in_turn=in_turn)
+            except Unheld as unheld:
+                return (unheld.key,)
             if outcome is not None:
                 return outcome
             if not in_turn:
@@ -160,6 +163,8 @@ async def attempt_once(
     here.chaos.point(f"append.after.{wire_name(type(asked.command))}")
     if isinstance(answer, Appended):
         here.states.fold(answer.versions, events_by_key(here, draft.events))
+        if isinstance(reply, Refused):
+            raise reply
         return Decided(reply, repeated=False)
     return lost(here, asked, names, answer)
 
@@ -172,7 +177,7 @@ async def drafted(
     arguments, consulted = asked.needs, None
     if decision.consults is not None:
         with here.telemetry.span(f"consult {decision.consults.port.__name__}"):
-            look = Look(here, asked.principal)
+            look = Look(here, asked.principal, states)
             consulted = await decision.consults.ask(here.outside[decision.consults.port], asked.command, seen, look)
         arguments = (*arguments, consulted)
     with here.telemetry.span(f"decide {wire_name(type(asked.command))}"):

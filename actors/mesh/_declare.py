@@ -149,12 +149,17 @@ def decides(
     `needs`: at most three functions from the command to a query of another domain, whose replies are handed on.
     `keys`, `more_keys`: the aggregates a command over several touches, and those that only their states name.
     `consults`: what a port is asked beforehand; its answer comes last. `replies`: makes the reply of a command that
-    names one. `remember=False`: the reply holds a secret, so a repeat is refused (`command_done`), not replayed.
+    names one. `remember=False`: the reply holds a secret, so a repeat is refused (`command_done`), not replayed; such
+    a reply may also be a `Refused` raised, which is told after the events are written.
     """
     return Decision(command, decide, tuple(needs), keys, more_keys, consults, replies, remember)
 
 
-def consults(port: type[P], ask: Callable[[P, C, S | None, Consulting], Awaitable[X]]) -> Consult[C, X]:
+@overload
+def consults(port: type[P], ask: Callable[[P, C, States, Consulting], Awaitable[X]]) -> Consult[C, X]: ...
+@overload
+def consults(port: type[P], ask: Callable[[P, C, S | None, Consulting], Awaitable[X]]) -> Consult[C, X]: ...
+def consults(port: Any, ask: Any) -> Any:
     """Bind what a decision must know of the world to the port that knows it.
 
     `ask(port, command, state, look)` gets the aggregate as it is (`States` where the command is over several) and may
@@ -198,13 +203,14 @@ def performs(
 
     `do(port, event, effect_id)` does it once and says what came of it; `ask` finds out what came of an earlier try,
     `None` where the outside knows nothing of it. `effect_id` is the idempotency key to hand over.
-    `gives_up(event, reason)` makes the command that tells the domain after the last of `retries`.
+    `gives_up(event, reason)` makes the command that tells the domain after the last of `retries`; its id is another
+    than an outcome's, so that the domain hears of an outcome that comes later still.
     """
     return Performance(event, port, do, ask, queue, retries, gives_up)
 
 
-def reacts(event: type[E], react: Callable[[E], Command[Any] | None]) -> Reaction:
-    """Bind an event of another domain to a command of ours."""
+def reacts(event: type[E], react: Callable[[E, Happened], Command[Any] | None]) -> Reaction:
+    """Bind an event of another domain to a command of ours; what happened gives a new entity an id that repeats."""
     return Reaction(event, react)
 
 

@@ -28,6 +28,8 @@ SECRET_TEXT = re.compile(
     r"|\beyJ[A-Za-z0-9_-]{8,}\.[A-Za-z0-9_-]+\.[A-Za-z0-9_-]*"  # a JWT
     r"|(?<=://)[^\s:/@]*:[^\s@/]+(?=@)"  # user and password of a connection URL, as drivers quote them
 )
+# What JSON lets stand and whoever reads the log is not safe from: C1 controls, other ends of lines, turns of direction.
+ACTS_ON_A_TERMINAL = re.compile(r"[\x7f-\x9f\u2028-\u202e\u2066-\u2069]")
 CHATTY_LOGGERS = ("httpx", "httpcore", "nats", "uvicorn.access")  # a line a request says nothing that a span does not
 
 
@@ -121,4 +123,5 @@ def _mask_event(logger: WrappedLogger, method: str, event: EventDict) -> EventDi
 
 
 def _render(logger: WrappedLogger, method: str, event: EventDict) -> str:
-    return msgspec.json.encode(event, enc_hook=str).decode()
+    written = msgspec.json.encode(event, enc_hook=str).decode()
+    return ACTS_ON_A_TERMINAL.sub(lambda found: f"\\u{ord(found[0]):04x}", written)

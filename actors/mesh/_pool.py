@@ -4,18 +4,20 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Coroutine, Mapping
-from functools import partial
 from typing import Any, NamedTuple
 
-from actors.mesh._blueprint import Blueprint, consumers, shapes
+import msgspec
+
+from actors.mesh._blueprint import Blueprint, consumers, queues, shapes
 from actors.mesh._chaos import NO_CHAOS, Chaos
 from actors.mesh._client import Client
 from actors.mesh._commit import Deciding
 from actors.mesh._dead_letters import DeadLetters
+from actors.mesh._discovery import Discovery, Outlook, tallies_of
 from actors.mesh._follow import Following, Inbound, follow_each
 from actors.mesh._log import get_logger
 from actors.mesh._mailbox import Mailboxes
-from actors.mesh._perform import Performer
+from actors.mesh._perform import Performer, Performing
 from actors.mesh._ports import Bus, Clock, Ids, ReadModelStore, Received, Store, Subscription, ViewShape
 from actors.mesh._privacy import Privacy
 from actors.mesh._project import follow_views
@@ -24,6 +26,7 @@ from actors.mesh._read import Views
 from actors.mesh._relay import Relay
 from actors.mesh._saga_runner import SagaRunner
 from actors.mesh._serve import OVERLOADED, Serving, Verifies, say, serve
+from actors.mesh._service_api import PoolState
 from actors.mesh._states import StateCache
 from actors.mesh._telemetry import Telemetry
 from actors.mesh._tell_outcomes import TellOutcomes
@@ -64,11 +67,11 @@ class Pool:
         self._blueprint, self._world, self._relay = blueprint, world, relay
         views = Views(blueprint, world.store.journal, world.views, world.privacy)
         letters = DeadLetters(world.store.dead_letters, world.privacy, world.clock)
-        self._views = views
+        self._views, self._tallies = views, tallies_of(blueprint)
         self._following = Following(world.bus, world.telemetry, letters)
         self._serving = Serving(
             deciding=self._deciding(), views=views, verifier=world.verifier, telemetry=world.telemetry,
-            on_bug=self._parked(letters),
+            on_bug=self._parked(letters), tallies=self._tallies,
             tell_outcomes=TellOutcomes(world.store.tells, world.store.journal, world.privacy, world.clock),
         )  # fmt: skip
         self._tells = Tells(self._serving, letters)
@@ -76,9 +79,22 @@ class Pool:
         self._reactions = Reactions(blueprint, world.client, world.privacy)
         self._timers = Timers(blueprint, world.store.timers, *shared)
         self._sagas = SagaRunner(blueprint, world.store.sagas, *shared, world.telemetry, world.chaos)
-        self._performer = Performer(
-            blueprint, world.store.effects, world.outside, *shared, world.telemetry, world.chaos
+        performing = Performing(
+            blueprint.name,
+            world.store.journal,
+            world.store.effects,
+            letters,
+            world.outside,
+            *shared,
+            world.ids,
+            world.telemetry,
+            world.chaos,
         )
+        self._performers = {
+            queue: Performer(performing, queue, performances) for queue, performances in queues(blueprint.actor).items()
+        }
+        self._outlook = Outlook(blueprint, world.store, world.clock)
+        self._discovery = Discovery(blueprint, world.bus, world.clock, world.ids, self._tallies, self.state)
         self._subscriptions: list[Subscription] = []
         self._readers: list[Subscription] = []
         self._beside: list[asyncio.Task[None]] = []
@@ -111,17 +127,18 @@ class Pool:
         for kind in ("command", "query"):
             self._subscriptions.append(await bus.serve(f"{name}.{kind}.>", name, self._take))
         self._subscriptions.append(await bus.serve(f"{name}.ready", name, self._answer_ready))
+        await self._discovery.start()
         self.started = True
         log.info("pool ready", domain=name)
 
     async def _follow(self) -> None:
         handlers: dict[str, Callable[[Inbound], Coroutine[Any, Any, None]]] = {
-            "effects": self._performer.handle,
+            **{queue: performer.handle for queue, performer in self._performers.items()},
             "sagas": self._sagas.handle,
             "reactions": self._reactions.handle,
         }
         for consumer in consumers(self._blueprint):
-            reader = consumer.name.rpartition("_")[2]
+            reader = consumer.name.removeprefix(f"{self._blueprint.name}_")
             if reader == "tells":
                 await self._tells.start(self._world.bus, consumer)
             elif reader == "views":
@@ -133,7 +150,8 @@ class Pool:
         actor = self._blueprint.actor
         declared = ((actor.timers, self._timers.scan), (actor.sagas, self._sagas.scan))
         work = [scan for rows, scan in declared if rows]
-        return (*work, self._serving.tell_outcomes.forget, *([self._performer.scan] if actor.performances else []))
+        performing = (performer.scan for performer in self._performers.values())
+        return (*work, self._serving.tell_outcomes.forget, *performing)
 
     async def _kept_up(self, work: Callable[[], Coroutine[Any, Any, None]]) -> None:
         """Run work that never ends; start it again, ever later, when it fails all the same."""
@@ -150,26 +168,46 @@ class Pool:
     def _take(self, received: Received) -> None:
         """Take one message up, or say at once that there is no room."""
         if len(self._in_flight) >= IN_FLIGHT_MAX:
-            self._run(say(received, OVERLOADED), self._answering)
+            self._tallies.count(received.subject, OVERLOADED.body, OVERLOADED.headers, 0)
+            self._run(self._answering, say, received, OVERLOADED)
         else:
-            self._run(serve(self._serving, received), self._in_flight)
+            self._run(self._in_flight, serve, self._serving, received)
 
-    def _run(self, work: Coroutine[Any, Any, None], among: set[asyncio.Task[None]]) -> None:
-        task = asyncio.create_task(work)
-        among.add(task)
-        task.add_done_callback(partial(self._taken, among))
+    def _run(
+        self, among: set[asyncio.Task[None]], work: Callable[..., Coroutine[Any, Any, None]], *given: object
+    ) -> None:
+        # No `asyncio.create_task` and no call-back at its end: a message costs little more than these.
+        among.add(asyncio.get_running_loop().create_task(self._taken(among, work, *given)))
 
-    def _taken(self, among: set[asyncio.Task[None]], task: asyncio.Task[None]) -> None:
-        among.discard(task)
-        if not task.cancelled() and (error := task.exception()) is not None:
+    async def _taken(
+        self, among: set[asyncio.Task[None]], work: Callable[..., Coroutine[Any, Any, None]], *given: object
+    ) -> None:
+        try:
+            await work(*given)  # made only here: a task that is cancelled before it begins leaves nothing unawaited
+        except Exception as error:
             log.warning("a reply could not be sent", error=repr(error))
+        finally:
+            if (task := asyncio.current_task()) is not None:
+                among.discard(task)
 
     def _answer_ready(self, received: Received) -> None:
-        self._run(self._say_ready(received), self._answering)
+        self._run(self._answering, self._say_ready, received)
 
     async def _say_ready(self, received: Received) -> None:
         problems = await self.problems()
         await received.respond("; ".join(problems).encode() or b"ok", {})
+
+    async def state(self) -> PoolState:
+        """Return how this pool stands, and what waits in its domain."""
+        rows = await self._outlook.state()
+        return msgspec.structs.replace(
+            rows,
+            in_flight=len(self._in_flight),
+            mailboxes=len(self._serving.deciding.mailboxes),
+            relay_backlog=self._relay.backlog,
+            restarts=self.restarts,
+            problems=(*rows.problems, *([] if self._world.bus.connected else ["nats: disconnected"])),
+        )
 
     async def problems(self) -> list[str]:
         """Return what keeps this pool from working: nothing, when all is well."""
@@ -192,6 +230,7 @@ class Pool:
     async def drain(self) -> None:
         """Take nothing more, finish what was taken, publish what was written."""
         self.started = False
+        await self._discovery.stop()
         readers = (*self._readers, self._tells)
         await asyncio.gather(*(subscription.stop() for subscription in (*self._subscriptions, *readers)))
         if self._in_flight:
@@ -200,6 +239,6 @@ class Pool:
             task.cancel()
         await asyncio.gather(*self._beside, return_exceptions=True)
         await self._sagas.stop()
-        await self._performer.stop()
+        await asyncio.gather(*(performer.stop() for performer in self._performers.values()))
         await self._relay.stop(timeout_seconds=2)
         log.info("pool drained", domain=self._blueprint.name)

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from actors.mesh._actor import Happened
 from actors.mesh._blueprint import Blueprint
 from actors.mesh._client import Client
 from actors.mesh._errors import Refused
 from actors.mesh._follow import Inbound
 from actors.mesh._log import get_logger
 from actors.mesh._privacy import Privacy
+from actors.mesh._read import decided_at_ms
 from schemas.envelope import CORRELATION_ID, PERSON, Envelope, derived_id
 from schemas.message import domain_of, wire_name
 
@@ -25,7 +27,8 @@ class Reactions:
         for reaction in self._reactions:
             if (domain_of(reaction.event), wire_name(reaction.event)) != (inbound.domain, inbound.event.name):
                 continue
-            command = reaction.react(await self._privacy.open(reaction.event, inbound.event.body))
+            happened = Happened(inbound.event.key, inbound.event.version, decided_at_ms(inbound.event))
+            command = reaction.react(await self._privacy.open(reaction.event, inbound.event.body), happened)
             if command is None:
                 continue
             given = Envelope(

@@ -107,11 +107,11 @@ class Reader:
     def principal(self) -> Principal:
         return self._principal
 
-    async def one(self, view: type[V], key: str, *, at_least_version: int = 0) -> V:
+    async def one(self, view: type[V], key: str, *, at_least_version: int = 0, current: bool = False) -> V:
         """Return the row, mended from the journal where it is missing or behind; refuse where there is none."""
         projection = self._views.projection(view)
         row = (await self._views.store(projection).get(view_name(projection), [key])).get(key)
-        if row is None or row.version < at_least_version:
+        if current or row is None or row.version < at_least_version:
             row = await mend(self._views, projection, key, row)
         if row is None or row.document == b"null":
             noun = snake_case(view.__name__).removesuffix("_view")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping
+from time import perf_counter_ns
 from typing import Any, NamedTuple, Protocol
 
 import msgspec
@@ -11,18 +12,22 @@ from actors.mesh._blueprint import Bound
 from actors.mesh._commit import Deciding
 from actors.mesh._decide import decide
 from actors.mesh._errors import Broken, Expired, Fault, Overloaded, Refused
+from actors.mesh._history import history
 from actors.mesh._log import get_logger
 from actors.mesh._ports import Received
 from actors.mesh._read import Reader, Views
+from actors.mesh._tally import Tallies
 from actors.mesh._telemetry import INHERIT, Span, SpanKind, Telemetry, parse_traceparent
 from actors.mesh._tell_outcomes import TellOutcomes
 from schemas.envelope import ERROR, REPEATED, Envelope, read_envelope
+from schemas.history import EVENTS, HistoryQuestion
 from schemas.located import located
 from schemas.message import Command, Message, Refusal, key_field, key_of, owner_field
-from schemas.principal import Principal, allows, confined, permission
+from schemas.principal import Principal, allows, confined, held, permission
 from schemas.tells import TELL_OUTCOME, TellQuestion
 
 log = get_logger()
+read_question = msgspec.json.Decoder(HistoryQuestion).decode
 read_tell_question = msgspec.json.Decoder(TellQuestion).decode
 
 
@@ -41,10 +46,11 @@ class Serving(NamedTuple):
     verifier: Verifies
     telemetry: Telemetry
     on_bug: Callable[[Received, BaseException], Awaitable[None]]
+    tallies: Tallies
     tell_outcomes: TellOutcomes
 
 
-class Served(NamedTuple):
+class Served(msgspec.Struct, frozen=True):
     """A reply's bytes and headers."""
 
     body: bytes
@@ -53,7 +59,10 @@ class Served(NamedTuple):
 
 async def serve(serving: Serving, received: Received) -> None:
     """Answer one command or query, whatever it is."""
-    await say(received, await life(serving, received))
+    began_ns = perf_counter_ns()
+    reply = await life(serving, received)
+    serving.tallies.count(received.subject, reply.body, reply.headers, perf_counter_ns() - began_ns)
+    await received.respond(reply.body, reply.headers)
 
 
 async def say(received: Received, reply: Served) -> None:
@@ -107,11 +116,30 @@ async def handled(serving: Serving, received: Received, kind: str, name: str, sp
         authorise(principal, query)
         answer = await binding.answer(query, Reader(serving.views, principal))
         return Served(msgspec.json.encode(answer), {})
+    if kind == "query" and name == EVENTS:
+        return await told_history(serving, received, principal)
     if kind == "query" and name == TELL_OUTCOME:
-        question = decoded(read_tell_question, received.body)
-        refuse_unless_about(received.subject, "command_id", question.command_id)
-        return Served(msgspec.json.encode(await serving.tell_outcomes.outcome(question.command_id, principal)), {})
+        return await told_outcome(serving, received, principal)
     raise Refused("message_unknown", f"{received.subject} is no message of this domain", kind="not_found")
+
+
+async def told_history(serving: Serving, received: Received, principal: Principal) -> Served:
+    """Answer what happened to an entity: the mesh's own question, for those who operate it."""
+    views = serving.views
+    wanted = f"{views.blueprint.name}:{EVENTS}"
+    if not held(principal.roles, wanted):
+        raise Refused("permission_missing", f"this needs {wanted}", kind="forbidden")
+    question = decoded(read_question, received.body)
+    refuse_unless_about(received.subject, "entity_id", question.entity_id)
+    page = await history(views.blueprint, views.journal, question)
+    return Served(msgspec.json.encode(page), {})
+
+
+async def told_outcome(serving: Serving, received: Received, principal: Principal) -> Served:
+    """Answer what became of a told command, to whoever told it."""
+    question = decoded(read_tell_question, received.body)
+    refuse_unless_about(received.subject, "command_id", question.command_id)
+    return Served(msgspec.json.encode(await serving.tell_outcomes.outcome(question.command_id, principal)), {})
 
 
 def note(span: Span, subject: str, envelope: Envelope) -> None:
@@ -178,7 +206,7 @@ def authorise(principal: Principal, message: Message) -> None:
     if not allows(principal, type(message)):
         raise Refused("permission_missing", f"this needs {permission(type(message))}", kind="forbidden")
     owner = owner_field(type(message))
-    if owner is not None and confined(principal) and getattr(message, owner) != principal.subject:
+    if owner is not None and confined(principal, type(message)) and getattr(message, owner) != principal.subject:
         raise Refused("owner_mismatch", f"{owner} must be your own id", kind="forbidden", pointer=f"/{owner}")
 
 

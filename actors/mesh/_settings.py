@@ -12,16 +12,25 @@ from msgspec import Meta
 
 VARIABLES: dict[str, str] = {
     "MESH_NATS_URL": "Where NATS is; user and password may be part of it.",
+    "MESH_NATS_CLIENT": "How NATS is spoken to: fast (nats-py with a hot path of ours) or stock (nats-py as it is).",
     "MESH_POSTGRES_URL": "Where the journals are. Pools need no superuser in production.",
     "MESH_DOMAIN_PASSWORDS": 'What each domain logs into PostgreSQL with: JSON {"orders": password}, for provision.',
     "MESH_DOMAIN_PASSWORD": "What this pool logs into PostgreSQL with, as its own role; else the URL names the role.",
     "MESH_REDIS_URL": "Where Redis or Valkey is: caches, inboxes, throttles.",
     "MESH_MONGO_URL": "Where MongoDB is; without it the views of orders are kept in PostgreSQL.",
     "MESH_CARDS_URL": "Where the card processor is; payments need it.",
+    "MESH_SMTP_URL": "The mail server: smtp://, smtp+starttls:// (insists on TLS) or smtps://; notifications need it.",
+    "MESH_MAIL_FROM": "Whom mails come from: Name <address>.",
+    "MESH_MAILBOX_URL": "The HTTP interface of a mail server that can be asked what it took; few have one.",
+    "MESH_SMS_URL": "Where the gateway for text messages is; notifications need it.",
+    "MESH_PUSH_URL": "Where the gateway for push messages is; notifications need it.",
     "MESH_MASTER_KEY": "Wraps the data keys of people; 32 bytes in base64. Keep it apart from the backups.",
     "MESH_HMAC_KEY": "Keys the fingerprints of commands and the blind indexes; 32 bytes in base64.",
     "MESH_SIGNING_KEY": "The Ed25519 seed this process signs principals with; 32 bytes in base64.",
     "MESH_SIGNING_ISSUER": "The name under which others know that key.",
+    "MESH_ACCESS_SIGNING_KEY": "The Ed25519 seed that users signs access tokens with; 32 bytes in base64.",
+    "MESH_ACCESS_KEY_ID": "The name under which the gateway knows that key; users needs both.",
+    "MESH_ACCESS_VERIFY_KEYS": 'Whose access tokens to trust: JSON {"key id": "Ed25519 public key in base64"}.',
     "MESH_VERIFY_KEYS": 'Whom to trust: JSON {"issuer": "Ed25519 public key in base64"}.',
     "OTEL_EXPORTER_OTLP_ENDPOINT": "Base URL of an OTLP/HTTP collector; without it no spans are recorded.",
     "MESH_TRACES": "How spans leave: lean (our encoder), sdk (OpenTelemetry's own), off.",
@@ -39,6 +48,10 @@ VARIABLES: dict[str, str] = {
     "MESH_CARDS_PORT": "The port of the card processor's stand-in.",
     "MESH_CARDS_LOG": "Where the card processor's stand-in notes what it was asked.",
     "MESH_CARDS_LATE_SECONDS": "How late the card processor's stand-in answers where it plays a time-out.",
+    "MESH_MAILBOX_PORT": "The port at which the local mailbox is read.",
+    "MESH_SMTP_PORT": "The port at which the local mailbox takes mail.",
+    "MESH_MAILBOX_LOG": "Where the local mailbox keeps what it took.",
+    "MESH_MAILBOX_LATE_SECONDS": "How late the local mailbox answers where it plays a slow server.",
     "MESH_NATS_PORT": "The port of the local NATS server.",
     "MESH_NATS_MONITOR_PORT": "The port of the local NATS server's monitoring pages.",
     "MESH_POSTGRES_PORT": "The port of the local PostgreSQL.",
@@ -96,6 +109,7 @@ Key = Annotated[bytes, Meta(min_length=32, max_length=32)]
 Port = Annotated[int, Meta(ge=0, le=65535)]
 Ratio = Annotated[float, Meta(ge=0, le=1)]
 Traces = Literal["lean", "sdk", "off"]
+NatsClient = Literal["fast", "stock"]
 
 
 class PoolSettings(msgspec.Struct, frozen=True, kw_only=True):
@@ -110,8 +124,16 @@ class PoolSettings(msgspec.Struct, frozen=True, kw_only=True):
     signing_issuer: str
     verify_keys: Mapping[str, Key]
     domain_password: Secret[str] | None = None
+    nats_client: NatsClient = "fast"
     mongo_url: Secret[str] | None = None
     cards_url: str | None = None
+    smtp_url: Secret[str] | None = None
+    mail_from: str = "Actor Mesh <no-reply@actor-mesh.example>"
+    mailbox_url: str | None = None
+    sms_url: str | None = None
+    push_url: str | None = None
+    access_signing_key: Secret[Key] | None = None
+    access_key_id: str | None = None
     otlp_endpoint: str | None = None
     traces: Traces = "lean"
     trace_ratio: Ratio = 1.0
@@ -126,6 +148,7 @@ class ProvisionSettings(msgspec.Struct, frozen=True, kw_only=True):
     nats_url: Secret[str]
     postgres_url: Secret[str]
     domain_passwords: Secret[Mapping[str, str]]
+    nats_client: NatsClient = "fast"
 
 
 def read_settings(settings: type[Settings], environment: Mapping[str, str]) -> Settings:
@@ -133,7 +156,7 @@ def read_settings(settings: type[Settings], environment: Mapping[str, str]) -> S
 
     An empty variable counts as not set: that is what a template leaves behind.
     """
-    problems = [unknown(name) for name in sorted(environment) if name.startswith("MESH_") and name not in VARIABLES]
+    problems = unknown_variables(environment)
     hints = get_type_hints(settings, include_extras=True)
     given: dict[str, Any] = {}
     for field in msgspec.structs.fields(settings):
@@ -149,6 +172,11 @@ def read_settings(settings: type[Settings], environment: Mapping[str, str]) -> S
     if problems:
         raise SettingsError(tuple(problems))
     return settings(**given)
+
+
+def unknown_variables(environment: Mapping[str, str]) -> list[str]:
+    """Return a sentence for each variable of ours that nobody reads: most likely a typo."""
+    return [unknown(name) for name in sorted(environment) if name.startswith("MESH_") and name not in VARIABLES]
 
 
 def variable_of(field: str) -> str:

@@ -1,6 +1,6 @@
 """The face of tracing: a process opens one `Telemetry`, code writes `with telemetry.span(...)`, headers carry the rest.
 
-An unsampled span is an object that does nothing: no ids are drawn, no tuple is kept, its parent's header travels on.
+An unsampled span draws no ids and leaves no tuple; its parent's header travels on. Should the hop fail, it is recorded.
 """
 
 from __future__ import annotations
@@ -9,17 +9,15 @@ import enum
 import os
 import time
 from collections.abc import Callable, Mapping
-from types import TracebackType
-from typing import Final, Literal, Self
+from typing import Final, Literal
 
 import msgspec
 
+from actors.mesh._open_spans import NOTHING, Failures, RecordedSpan, Span, Unchanged, UnsampledSpan
 from actors.mesh._spans import AttributeValue, FinishedSpan, SpanKind, SpanList, SpanSink, span_tree
 from actors.mesh._trace_context import (
-    NOWHERE,
     TraceContext,
     current,
-    enter,
     format_traceparent,
     parse_traceparent,
     traceparent,
@@ -65,105 +63,6 @@ class TelemetrySettings(msgspec.Struct, frozen=True, kw_only=True):
     ratio: float = 1.0
 
 
-class Span:
-    """Work under way, entered by `with`; this very class is the unsampled one."""
-
-    __slots__ = ("_former", "context")
-
-    def __init__(self, context: TraceContext) -> None:
-        self.context = context
-        self._former: TraceContext | None = None
-
-    def set(self, key: str, value: AttributeValue) -> None:
-        """Add an attribute."""
-
-    def fail(self, description: str) -> None:
-        """Mark the work as failed; an exception that leaves the block does so too, a refusal does not."""
-
-    def __enter__(self) -> Self:
-        self._former = current()
-        if self.context is not NOWHERE:
-            enter(self.context)
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
-    ) -> None:
-        enter(self._former)
-
-
-class _RecordedSpan(Span):
-    """The sampled one: at its end it becomes a tuple in the sink."""
-
-    __slots__ = ("_attributes", "_error", "_kind", "_name", "_parent_id", "_start_ns", "_telemetry")
-
-    def __init__(
-        self,
-        telemetry: Telemetry,
-        name: str,
-        kind: SpanKind,
-        context: TraceContext,
-        parent_id: bytes | None,
-        attributes: dict[str, AttributeValue],
-        start_ns: int,
-    ) -> None:
-        self.context = context
-        self._former = None
-        self._telemetry = telemetry
-        self._name = name
-        self._kind = kind
-        self._parent_id = parent_id
-        self._attributes = attributes
-        self._start_ns = start_ns
-        self._error: str | None = None
-
-    def set(self, key: str, value: AttributeValue) -> None:
-        """Add an attribute, or change it."""
-        self._attributes[key] = value
-
-    def fail(self, description: str) -> None:
-        """Mark the work as failed; the last description stays."""
-        self._error = description
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
-    ) -> None:
-        enter(self._former)
-        if error is not None:
-            self._note(error)
-        telemetry = self._telemetry
-        context = self.context
-        end_ns = telemetry.now_ns()
-        telemetry.sink.put(
-            FinishedSpan(
-                telemetry.service,
-                self._name,
-                self._kind,
-                context.trace_id,
-                context.span_id,
-                self._parent_id,
-                self._start_ns,
-                max(end_ns, self._start_ns),  # the wall clock may step back
-                self._error,
-                self._attributes,
-            )
-        )
-
-    def _note(self, error: BaseException) -> None:
-        """Say how the block was left: a refusal is an answer and a cancellation somebody else's wish, neither failed.
-
-        Only the type's name is kept: a message may hold what the contract declares personal.
-        """
-        if getattr(error, "is_refusal", False):
-            self._attributes["mesh.refusal"] = str(getattr(error, "code", type(error).__name__))
-        elif isinstance(error, Exception):
-            self._attributes["error.type"] = type(error).__qualname__
-            if self._error is None:
-                self._error = type(error).__qualname__
-        else:
-            self._attributes["mesh.cancelled"] = True
-
-
 class Telemetry:
     """A process' tracing. Open it after a fork: the block of random bytes must not be shared by two processes.
 
@@ -184,6 +83,7 @@ class Telemetry:
         self.collect = collect
         self.now_ns = now_ns
         self.sink: SpanSink = sink if sink is not None else SpanList([] if collect is None else collect)
+        self.failures = Failures()
         self._records = sink is not None or collect is not None
         self._bound = round(ratio * RATIO_SCALE)
         self._random_bytes = random_bytes
@@ -209,21 +109,23 @@ class Telemetry:
 
         Outside of every trace the default records nothing, unless `roots` asks for a trace of its own.
         """
+        around = None
         if parent is INHERIT:
-            parent = current()
+            parent = around = current()
             if parent is None and not roots:
-                return Span(NOWHERE)
+                return NOTHING
         if parent is None:
-            context = self._root()
-            parent_id = None
+            context, parent_id = self._root(), None
+        elif parent.sampled and self._records:
+            context, parent_id = TraceContext(parent.trace_id, self.new_id(8), True), parent.span_id
         else:
-            if not (parent.sampled and self._records):
-                return Span(parent)
-            context = TraceContext(parent.trace_id, self._id(8), True)
-            parent_id = parent.span_id
+            context, parent_id = parent, parent.span_id
+        opened = RecordedSpan
         if not (context.sampled and self._records):
-            return Span(context)
-        return _RecordedSpan(
+            if not self._records or not (kind is SpanKind.SERVER or kind is SpanKind.CONSUMER):
+                return Span(context) if context is not around else Unchanged(context)
+            opened = UnsampledSpan  # a request or a message comes in here: it is recorded if it fails
+        return opened(
             self,
             name,
             kind,
@@ -247,15 +149,14 @@ class Telemetry:
         if not (parent.sampled and self._records):
             return
         end_ns = max(end_ns, start_ns)
-        trace_id, parent_id, _ = parent
         self.sink.put(
             FinishedSpan(
                 self.service,
                 name,
                 kind,
-                trace_id,
-                self._id(8),
-                parent_id,
+                parent.trace_id,
+                self.new_id(8),
+                parent.span_id,
                 start_ns,
                 end_ns,
                 None,
@@ -272,10 +173,11 @@ class Telemetry:
         await self.sink.close()
 
     def _root(self) -> TraceContext:
-        trace_id = self._id(16)
-        return TraceContext(trace_id, self._id(8), int.from_bytes(trace_id[8:], "big") < self._bound)
+        ids = self.new_id(24)
+        return TraceContext(ids[:16], ids[16:], int.from_bytes(ids[8:16], "big") < self._bound)
 
-    def _id(self, length: int) -> bytes:
+    def new_id(self, length: int) -> bytes:
+        """Return so many random bytes, cut from a block."""
         used = self._used
         if used + length > len(self._block):
             self._block = self._random_bytes(RANDOM_BLOCK_BYTES)

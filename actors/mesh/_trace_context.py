@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from contextvars import ContextVar
-from typing import NamedTuple
+
+from msgspec import Struct
 
 # Lower case only and no empty ids, as the recommendation says; a later version may append fields, the current may not.
-TRACEPARENT = re.compile(r"([0-9a-f]{2})-([0-9a-f]{32})-([0-9a-f]{16})-([0-9a-f]{2})(-.*)?")
+TRACEPARENT = re.compile(r"[0-9a-f]{2}-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}(?:-.*)?")
+CURRENT_CHARACTERS = 55
 TRACEPARENT_CHARACTERS = 256  # a longer header is not one; the bound keeps a hostile one from the pattern
 CURRENT_VERSION = "00"
 FORBIDDEN_VERSION = "ff"
@@ -16,7 +19,7 @@ NO_TRACE_ID = bytes(16)
 NO_SPAN_ID = bytes(8)
 
 
-class TraceContext(NamedTuple):
+class TraceContext(Struct, frozen=True):
     """What one process tells the next about the trace both are in."""
 
     trace_id: bytes
@@ -33,16 +36,15 @@ def parse_traceparent(header: str | None) -> TraceContext | None:
     """Read a W3C header; whatever is malformed is as good as absent, because a trace never refuses a message."""
     if header is None or len(header) > TRACEPARENT_CHARACTERS:
         return None
-    match = TRACEPARENT.fullmatch(header)
-    if match is None:
+    if TRACEPARENT.fullmatch(header) is None:
         return None
-    version, trace, span, flags, rest = match.groups()
-    if version == FORBIDDEN_VERSION or (version == CURRENT_VERSION and rest is not None):
+    version = header[:2]
+    if version == FORBIDDEN_VERSION or (version == CURRENT_VERSION and len(header) != CURRENT_CHARACTERS):
         return None
-    trace_id, span_id = bytes.fromhex(trace), bytes.fromhex(span)
+    trace_id, span_id = bytes.fromhex(header[3:35]), bytes.fromhex(header[36:52])
     if trace_id == NO_TRACE_ID or span_id == NO_SPAN_ID:
         return None
-    return TraceContext(trace_id, span_id, bool(int(flags, 16) & SAMPLED_FLAG))
+    return TraceContext(trace_id, span_id, bool(int(header[54], 16) & SAMPLED_FLAG))
 
 
 def format_traceparent(context: TraceContext) -> str:
@@ -50,20 +52,17 @@ def format_traceparent(context: TraceContext) -> str:
     return f"00-{context.trace_id.hex()}-{context.span_id.hex()}-{'01' if context.sampled else '00'}"
 
 
-def current() -> TraceContext | None:
-    """Where the running task is, or None outside of every trace."""
-    return _current.get()
+current: Callable[[], TraceContext | None] = _current.get
+"""Where the running task is, or None outside of every trace."""
 
+enter: Callable[[TraceContext | None], object] = _current.set
+"""Make a context the running task's own; whoever enters puts the former one back.
 
-def enter(context: TraceContext | None) -> None:
-    """Make a context the running task's own; whoever enters puts the former one back.
-
-    No `Token.reset`: it raises when a generator is closed by another task, and tracing never raises into its caller.
-    """
-    _current.set(context)
+No `Token.reset`: it raises when a generator is closed by another task, and tracing never raises into its caller.
+"""
 
 
 def traceparent() -> str | None:
     """The header for an outgoing message; ids travel when unsampled too, so that every hop decides alike."""
-    context = _current.get()
+    context = current()
     return None if context is None else format_traceparent(context)

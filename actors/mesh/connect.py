@@ -1,4 +1,7 @@
-"""How a tool joins the mesh: `async with connect(tool_settings(os.environ), "stock-import") as mesh`."""
+"""How a tool joins the mesh: `async with connect(tool_settings(os.environ), "stock-import") as mesh`.
+
+`operate` is the same for who looks after it: the pools, the broker, what passes by, and what happened to an entity.
+"""
 
 from __future__ import annotations
 
@@ -9,8 +12,11 @@ from msgspec import Struct
 
 from actors.mesh._client import Client
 from actors.mesh._followed import Followed
+from actors.mesh._operator import Heard, Operator, Published, Tap
+from actors.mesh._ports.bus import BrokerSurvey, ConsumerState, StreamSurvey
 from actors.mesh._principals import Signer
-from actors.mesh._settings import Key, Secret, SettingsError, read_settings
+from actors.mesh._service_api import READY, Declared, Info, PoolState, Stats, read_declared
+from actors.mesh._settings import Key, NatsClient, Secret, SettingsError, read_settings, unknown_variables
 from actors.mesh._telemetry import Telemetry
 from actors.mesh._telling import Telling
 from actors.mesh.adapters.nats import open_nats
@@ -19,14 +25,29 @@ from schemas.envelope import Envelope
 from schemas.principal import Principal, Role
 
 __all__ = [
+    "READY",
+    "BrokerSurvey",
     "Client",
+    "ConsumerState",
+    "Declared",
     "Followed",
+    "Heard",
+    "Info",
+    "Operator",
+    "PoolState",
+    "Published",
     "SettingsError",
+    "Stats",
+    "StreamSurvey",
+    "Tap",
     "ToolSettings",
     "connect",
+    "operate",
+    "read_declared",
     "request_token",
     "tell_headers",
     "tool_settings",
+    "unknown_variables",
 ]
 
 
@@ -36,6 +57,7 @@ class ToolSettings(Struct, frozen=True, kw_only=True):
     nats_url: Secret[str]
     signing_key: Secret[Key]
     signing_issuer: str
+    nats_client: NatsClient = "fast"
 
 
 def tool_settings(environment: Mapping[str, str]) -> ToolSettings:
@@ -69,17 +91,22 @@ async def connect(
 
     A service may do everything; a tool that needs less names the roles it needs.
     """
+    async with operate(settings, name, telemetry, roles=roles) as operator:
+        yield operator.client
+
+
+@asynccontextmanager
+async def operate(
+    settings: ToolSettings, name: str, telemetry: Telemetry | None = None, *, roles: tuple[Role, ...] = ("service",)
+) -> AsyncIterator[Operator]:
+    """Open the same client with what an operator may look at; raise `Unavailable` where NATS is not reached."""
     clock, ids = SystemClock(), SystemIds()
-    async with open_nats(settings.nats_url.reveal(), name=name, clock=clock, ids=ids) as bus:
-        client = Client(
-            bus,
-            signer_of(settings),
-            Principal(subject=name, roles=roles),
-            clock=clock,
-            ids=ids,
-            telemetry=telemetry or Telemetry(name),
-        )
+    url, nats_client = settings.nats_url.reveal(), settings.nats_client
+    async with open_nats(url, name=name, clock=clock, ids=ids, client=nats_client) as bus:
+        telemetry = telemetry or Telemetry(name)
+        identity = Principal(subject=name, roles=roles)
+        client = Client(bus, signer_of(settings), identity, clock=clock, ids=ids, telemetry=telemetry)
         try:
-            yield client
+            yield Operator(bus, client, clock, telemetry)
         finally:
             await client.close()

@@ -29,7 +29,7 @@ from schemas.orders import (
     PlaceOrder,
     RequestCancel,
 )
-from schemas.users import CustomerView, GetCustomer
+from schemas.users import GetUser, UserView
 from schemas.values import Line, Money, PricedLine
 
 OrderEvent: TypeAlias = (
@@ -97,17 +97,15 @@ WHY = {
 }
 
 
-def customer_of(command: PlaceOrder) -> GetCustomer:
-    return GetCustomer(customer_id=command.customer_id)
+def customer_of(command: PlaceOrder) -> GetUser:
+    return GetUser(user_id=command.customer_id)
 
 
 def prices_of(command: PlaceOrder) -> GetPrices:
     return GetPrices(skus=tuple(dict.fromkeys(line.sku for line in command.lines)))
 
 
-def place(
-    order: Order | None, command: PlaceOrder, customer: CustomerView, price_list: PriceList
-) -> Iterator[OrderEvent]:
+def place(order: Order | None, command: PlaceOrder, customer: UserView, price_list: PriceList) -> Iterator[OrderEvent]:
     if order is not None and (order.customer_id, order.lines) != (command.customer_id, command.lines):
         raise Refused("order_exists", f"order {command.order_id} was placed with other lines or by somebody else")
     if not due(order, "place"):

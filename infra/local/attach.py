@@ -8,7 +8,7 @@ from infra.local.failures import StartFailed
 from infra.local.plan import Plan
 from infra.local.secrets import load_or_make
 from infra.local.services import TABLE, ServiceName, shared_environment, tool_environment
-from infra.local.settings import LocalSettings
+from infra.local.settings import PORT_NAMES, LocalSettings
 
 
 def attached_environment(folder: Path, settings: LocalSettings, service: ServiceName) -> dict[str, str]:
@@ -28,8 +28,6 @@ def attached_plan(folder: Path, settings: LocalSettings) -> Plan:
     endpoints = read_endpoints(folder)
     if endpoints is None:
         raise StartFailed("platform", f"no platform runs on {folder}", "start one with `just up`")
-    ports = {
-        name: urlsplit(getattr(endpoints, name)).port or 0 for name in endpoints.__struct_fields__ if name != "tokens"
-    }
+    ports = {name: urlsplit(getattr(endpoints, name, "")).port or 0 for name in PORT_NAMES}
     running = frozenset(TABLE) if endpoints.gateway else frozenset[str]()
     return Plan(folder, settings, load_or_make(folder), ports, running)

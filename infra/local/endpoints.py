@@ -5,12 +5,23 @@ from pathlib import Path
 import msgspec
 
 from infra.local.secrets import write_private
+from schemas.principal import UserRole
 
 FILE = "endpoints.json"
 
 
+class Account(msgspec.Struct, frozen=True):
+    """What somebody logs in with."""
+
+    user_id: str
+    name: str
+    email: str
+    password: str
+    roles: tuple[UserRole, ...]
+
+
 class Endpoints(msgspec.Struct, frozen=True):
-    """Addresses with passwords in them, and the development token of each person by first name."""
+    """Addresses with passwords in them, the development token of each person by first name, and all demo accounts."""
 
     gateway: str
     nats: str
@@ -20,6 +31,9 @@ class Endpoints(msgspec.Struct, frozen=True):
     traces: str
     tokens: dict[str, str]
     cards: str = ""
+    mailbox: str = ""
+    smtp: str = ""
+    accounts: dict[str, Account] = {}
 
 
 def read_endpoints(folder: Path) -> Endpoints | None:

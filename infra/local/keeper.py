@@ -55,8 +55,10 @@ class Keeper:
     async def stop(self) -> None:
         """End it with grace; a part that never ran is fine."""
         self._wanted = False
-        if self._process is not None and await self._end():
-            self._tell("stopped")
+        async with self._changing:  # a restart after a death that is under way would outlive this, unknown to anybody
+            self._wanted = False
+            if self._process is not None and await self._end():
+                self._tell("stopped")
 
     async def restart(self) -> None:
         """End it with grace and start it again at the same address."""

@@ -1,6 +1,7 @@
 """Makes this folder importable in the running environment, as an editable install would, without a build tool."""
 
 import json
+import sys
 import sysconfig
 import tomllib
 from pathlib import Path
@@ -27,6 +28,16 @@ def link(project: Path, packages: Path) -> None:
         (packages / path).write_text(text)
 
 
+def link_scripts(project: Path, folder: Path, python: str) -> None:
+    """Write the commands that the project names, for a shell to find."""
+    described = tomllib.loads((project / "pyproject.toml").read_text())["project"]
+    for name, where in described.get("scripts", {}).items():
+        module, _, function = where.partition(":")
+        script = folder / name
+        script.write_text(f"#!{python}\nimport sys\n\nfrom {module} import {function}\n\nsys.exit({function}())\n")
+        script.chmod(0o755)
+
+
 def _metadata(described: dict[str, str]) -> str:
     fields = {"Metadata-Version": "2.1", "Name": described["name"], "Version": described["version"]}
     fields["Summary"] = described["description"]
@@ -36,3 +47,4 @@ def _metadata(described: dict[str, str]) -> str:
 
 if __name__ == "__main__":
     link(PROJECT, Path(sysconfig.get_path("purelib")))
+    link_scripts(PROJECT, Path(sysconfig.get_path("scripts")), sys.executable)

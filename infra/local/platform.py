@@ -34,7 +34,7 @@ _SERVERS = MappingProxyType(
 )
 _PORTS_OF = MappingProxyType(
     {"nats": ("nats", "nats_monitor"), "collector": ("traces",), "postgres": ("postgres",), "redis": ("redis",)}
-    | {"cards": ("cards",), "gateway": ("gateway",)}
+    | {"cards": ("cards",), "mailbox": ("mailbox", "smtp"), "gateway": ("gateway",)}
 )
 
 

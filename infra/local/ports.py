@@ -43,13 +43,22 @@ def choose_ports(asked: Mapping[str, int], *, fixed: bool, needed: Iterable[str]
     return wanted | dict(zip(open_names, free_ports(len(open_names)), strict=True))
 
 
-def _must_be_free(name: str, port: int) -> None:
+def is_free(port: int) -> bool:
+    """Tell whether something could listen there now."""
     listener = _listener(port)
-    if listener is None:
-        variable = f"MESH_{name.upper()}_PORT"
-        remedy = f"stop what listens there, or set {variable} to another port (0 finds a free one)"
-        raise StartFailed(name, f"port {port} is taken", remedy)
-    listener.close()
+    if listener is not None:
+        listener.close()
+    return listener is not None
+
+
+def _must_be_free(name: str, port: int) -> None:
+    if not is_free(port):
+        raise StartFailed(name, f"port {port} is taken", taken_remedy(name))
+
+
+def taken_remedy(name: str) -> str:
+    """Say what to do where the port of a part is taken."""
+    return f"stop what listens there, or set MESH_{name.upper()}_PORT to another port (0 finds a free one)"
 
 
 def _listener(port: int) -> socket.socket | None:

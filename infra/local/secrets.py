@@ -1,27 +1,35 @@
-"""Passwords, keys and demo tokens of one installation: made at the first start, kept for their owner alone."""
+"""Passwords, keys and demo accounts of one installation: made at the first start, kept for their owner alone."""
 
 import base64
+import hashlib
 import os
 import secrets
+from collections.abc import Callable, Iterable
 from pathlib import Path
 
 import msgspec
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from infra.local.failures import StartFailed
+from schemas.principal import UserRole
 
 FILE = "secrets.json"
-DOMAINS = ("users", "orders", "inventory", "payments")
+DOMAINS = ("users", "orders", "inventory", "payments", "notifications")
 ISSUERS = ("gateway", "tools", *DOMAINS)
 _KEY_BYTES = 32
 
 
 class Person(msgspec.Struct, frozen=True):
-    """Who a development token speaks for."""
+    """Somebody with a demo account, and who their development token speaks for."""
 
     subject: str
     name: str
-    roles: tuple[str, ...]
+    roles: tuple[UserRole, ...]
+
+    @property
+    def email(self) -> str:
+        """Nobody's: mail to example.org goes nowhere (RFC 2606)."""
+        return f"{self.name.lower()}@example.org"
 
 
 PEOPLE = (
@@ -29,8 +37,12 @@ PEOPLE = (
     Person("cust-grace", "Grace", ("customer",)),
     Person("staff-sam", "Sam", ("support",)),
     Person("staff-wendy", "Wendy", ("warehouse",)),
+    Person("staff-fiona", "Fiona", ("finance",)),
     Person("staff-otto", "Otto", ("operator",)),
+    Person("staff-alma", "Alma", ("admin",)),
 )
+TEAMS = (Person("team-warehouse", "Warehouse", ("warehouse",)),)
+"""Accounts that mail goes to; nobody logs in as one, so none has a development token."""
 
 
 class Secrets(msgspec.Struct, frozen=True):
@@ -44,6 +56,8 @@ class Secrets(msgspec.Struct, frozen=True):
     domain_passwords: dict[str, str]
     signing_seeds: dict[str, str]
     tokens: dict[str, Person]
+    access_seed: str = ""
+    passwords: dict[str, str] = {}
 
     def __repr__(self) -> str:
         return "Secrets(...)"
@@ -54,17 +68,17 @@ class Secrets(msgspec.Struct, frozen=True):
 
 
 def load_or_make(folder: Path) -> Secrets:
-    """The secrets of a data folder, the same at every start."""
+    """The secrets of a data folder, the same at every start; those that came with a later version are added."""
     file = folder / FILE
     try:
-        if file.exists():
-            return msgspec.json.decode(file.read_bytes(), type=Secrets)
-        made = _make()
-        write_private(file, msgspec.json.encode(made))
+        kept = msgspec.json.decode(file.read_bytes(), type=Secrets) if file.exists() else None
+        whole = completed(kept or _make())
+        if whole != kept:
+            write_private(file, msgspec.json.encode(whole))
     except (OSError, msgspec.DecodeError) as error:
         remedy = "restore that file or wipe all with `just reset`"
         raise StartFailed("platform", f"{file} cannot be read ({error})", remedy) from error
-    return made
+    return whole
 
 
 def write_private(file: Path, content: bytes) -> None:
@@ -82,6 +96,34 @@ def public_key(seed: str) -> str:
     return base64.b64encode(key.public_key().public_bytes_raw()).decode()
 
 
+def key_id(seed: str) -> str:
+    """The name of the public half of a seed: another key is another name, so both can be known for a while."""
+    return hashlib.sha256(base64.b64decode(public_key(seed))).hexdigest()[:16]
+
+
+def completed(kept: Secrets) -> Secrets:
+    """Make what is missing for the domains, issuers and people of today; what is there stays."""
+    tokens = {person.subject: token for token, person in kept.tokens.items()}
+    return msgspec.structs.replace(
+        kept,
+        domain_passwords=_filled(kept.domain_passwords, DOMAINS, lambda: secrets.token_hex(16)),
+        signing_seeds=_filled(kept.signing_seeds, ISSUERS, _key),
+        tokens={tokens.get(person.subject) or _token(person): person for person in PEOPLE},
+        access_seed=kept.access_seed or _key(),
+        passwords=_filled(
+            kept.passwords, [person.subject for person in (*PEOPLE, *TEAMS)], lambda: secrets.token_urlsafe(12)
+        ),
+    )
+
+
+def _filled(kept: dict[str, str], names: Iterable[str], make: Callable[[], str]) -> dict[str, str]:
+    return kept | {name: make() for name in names if name not in kept}
+
+
+def _token(person: Person) -> str:
+    return f"dev-{person.name.lower()}-{secrets.token_hex(8)}"
+
+
 def _make() -> Secrets:
     return Secrets(
         nats_password=secrets.token_hex(16),
@@ -89,9 +131,9 @@ def _make() -> Secrets:
         redis_password=secrets.token_hex(16),
         master_key=_key(),
         hmac_key=_key(),
-        domain_passwords={domain: secrets.token_hex(16) for domain in DOMAINS},
-        signing_seeds={issuer: _key() for issuer in ISSUERS},
-        tokens={f"dev-{person.name.lower()}-{secrets.token_hex(8)}": person for person in PEOPLE},
+        domain_passwords={},
+        signing_seeds={},
+        tokens={},
     )
 
 

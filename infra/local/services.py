@@ -14,10 +14,13 @@ from infra.local.failures import NotReady
 from infra.local.parts import Part
 from infra.local.plan import Plan
 from infra.local.ports import LOOPBACK, free_ports
-from infra.local.secrets import ISSUERS, public_key
+from infra.local.secrets import ISSUERS, key_id, public_key
 from infra.local.settings import PROJECT
 
-ServiceName = Literal["collector", "cards", "provision", "users", "orders", "inventory", "payments", "gateway"]
+ServiceName = Literal[
+    "collector", "cards", "mailbox", "provision",
+    "users", "orders", "inventory", "payments", "notifications", "gateway",
+]  # fmt: skip
 
 _PROBE_SECONDS = 2.0
 _READY_SECONDS = 60.0  # the imports of a whole pool on a machine of two busy cores
@@ -45,25 +48,55 @@ def _cards(plan: Plan) -> Service:
     return _python("cards", "infra.local.cards", ready=f"{plan.http_url('cards')}/healthz", environment=own, stage=0)
 
 
+def _mailbox(plan: Plan) -> Service:
+    own = {
+        "MESH_SMTP_PORT": str(plan.ports["smtp"]),
+        "MESH_MAILBOX_PORT": str(plan.ports["mailbox"]),
+        "MESH_MAILBOX_LOG": str(plan.folder / "mailbox.sqlite"),
+    }
+    ready = f"{plan.http_url('mailbox')}/healthz"
+    return _python("mailbox", "infra.local.mailbox", ready=ready, environment=own, stage=0)
+
+
 def _provision(plan: Plan) -> Service:
     own = {"MESH_DOMAIN_PASSWORDS": msgspec.json.encode(plan.secrets.domain_passwords).decode()}
     return _python("provision", "actors", "provision", ready="", environment=own, stage=1)
 
 
-def _pool(domain: str) -> Callable[[Plan], Service]:
+def _pool(domain: str, more: Callable[[Plan], dict[str, str]] = lambda plan: {}) -> Callable[[Plan], Service]:
     def pool(plan: Plan) -> Service:
         health = free_ports(1)[0]
         own = {"MESH_HEALTH_PORT": str(health), "MESH_DOMAIN_PASSWORD": plan.secrets.domain_passwords[domain]}
-        own |= _crypto(plan) | _signing(plan, domain)
+        own |= _crypto(plan) | _signing(plan, domain) | more(plan)
         return _python(domain, "actors", domain, ready=f"http://{LOOPBACK}:{health}/readyz", environment=own, stage=2)
 
     return pool
+
+
+def _access(plan: Plan) -> dict[str, str]:
+    seed = plan.secrets.access_seed
+    return {"MESH_ACCESS_SIGNING_KEY": seed, "MESH_ACCESS_KEY_ID": key_id(seed)}
+
+
+def _messengers(plan: Plan) -> dict[str, str]:
+    """The mailbox of this machine carries what is sent, unless the environment names others."""
+    named, mailbox = plan.settings.inherited, plan.http_url("mailbox")
+    told = {
+        "MESH_SMTP_URL": plan.smtp_url,
+        "MESH_MAILBOX_URL": "" if "MESH_SMTP_URL" in named else mailbox,
+        "MESH_SMS_URL": mailbox,
+        "MESH_PUSH_URL": mailbox,
+    }
+    return {name: value for name, value in told.items() if value and name not in named}
 
 
 def _gateway(plan: Plan) -> Service:
     own = {
         "MESH_GATEWAY_PORT": str(plan.ports["gateway"]),
         "MESH_DEVELOPMENT_TOKENS": msgspec.json.encode(plan.secrets.tokens).decode(),
+        "MESH_ACCESS_VERIFY_KEYS": msgspec.json.encode(
+            {key_id(plan.secrets.access_seed): public_key(plan.secrets.access_seed)}
+        ).decode(),
     }
     environment = own | _crypto(plan) | _signing(plan, "gateway")
     return _python("gateway", "gateway", ready=f"{plan.http_url('gateway')}/readyz", environment=environment, stage=3)
@@ -74,11 +107,13 @@ TABLE: Mapping[ServiceName, Callable[[Plan], Service]] = MappingProxyType(
     {
         "collector": _collector,
         "cards": _cards,
+        "mailbox": _mailbox,
         "provision": _provision,
-        "users": _pool("users"),
+        "users": _pool("users", _access),
         "orders": _pool("orders"),
         "inventory": _pool("inventory"),
         "payments": _pool("payments"),
+        "notifications": _pool("notifications", _messengers),
         "gateway": _gateway,
     }
 )

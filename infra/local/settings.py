@@ -19,6 +19,8 @@ FIXED_PORTS: Mapping[str, int] = MappingProxyType(
         "postgres": 5433,
         "redis": 6380,
         "traces": 4318,
+        "mailbox": 8025,
+        "smtp": 1025,
     }
 )
 PORT_NAMES = (*FIXED_PORTS, "cards")

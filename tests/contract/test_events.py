@@ -55,6 +55,8 @@ def example(hint: Any, name: str) -> Any:
         return example(next(part for part in inside if part is not type(None)), name)
     if origin is tuple:
         return (example(inside[0], name),)
+    if origin is dict:
+        return {"name": example(inside[1], name)}
     if isinstance(hint, type) and issubclass(hint, msgspec.Struct):
         return filled(hint)
     return {str: name.replace("_", " "), int: 3, bool: True}[hint]

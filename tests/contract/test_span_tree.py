@@ -17,6 +17,7 @@ from actors.mesh._spans import FinishedSpan, span_tree
 from actors.mesh.testing.quiet import at_rest
 from gateway.app import awaited, create_app
 from gateway.auth import DevelopmentTokens
+from gateway.live.broadcast import Broadcast
 from gateway.routes import ROUTES
 from schemas.orders import OrderView
 from schemas.principal import Principal
@@ -53,7 +54,13 @@ async def spans_of_an_order() -> list[FinishedSpan]:
         await client.watch(awaited(ROUTES))
         people = DevelopmentTokens({"ada-token": ADA})
         app = create_app(
-            client, authenticate=people, signer=mesh.signer, clock=mesh.clock, ids=mesh.ids, telemetry=telemetry
+            client,
+            authenticate=people,
+            signer=mesh.signer,
+            clock=mesh.clock,
+            ids=mesh.ids,
+            telemetry=telemetry,
+            live=Broadcast(mesh.bus, clock=mesh.clock, ids=mesh.ids),
         )
         await at_rest(mesh)
         mesh.spans.clear()

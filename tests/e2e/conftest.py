@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator
 import pytest
 import pytest_asyncio
 
-from cli.seed import register_customers, stock_catalogue
+from cli.seed import add_accounts, stock_catalogue
 from cli.shop import Shop, shop_at
 from infra.local.folder import wipe
 from infra.local.platform import LocalPlatform
@@ -19,7 +19,7 @@ async def running(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Run
     folder = tmp_path_factory.mktemp("e2e") / "data"
     async with LocalPlatform(folder) as platform:
         await asyncio.gather(*(platform.add(platform.part(kind, f"{kind}-2")) for kind in ("orders", "inventory")))
-        await register_customers(platform.environment)
+        await add_accounts(platform.environment, platform.endpoints.accounts.values())
         async with shop_at(platform.endpoints.gateway) as http:
             await stock_catalogue(Shop(http, platform.endpoints.tokens["wendy"]))
             yield Running(platform, folder, http)

@@ -47,13 +47,13 @@ MUTATIONS = {
     "an event nobody published is added": (
         "users.events",
         """INSERT INTO users.events SELECT version + 1, command_id, at, key, name, headers, private, body
-        FROM users.events LIMIT 1""",
+        FROM users.events ORDER BY version DESC LIMIT 1""",
         "I4",
     ),
     "a command's event is written again": (
         "orders.events",
         """INSERT INTO orders.events SELECT version + 1, gen_random_uuid(), at, key, name, headers, private, body
-        FROM orders.events WHERE name = 'order_paid' LIMIT 1""",
+        FROM orders.events WHERE name = 'order_refunded' LIMIT 1""",
         "I5",
     ),
     "a refund is written again": (

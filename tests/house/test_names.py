@@ -13,13 +13,14 @@ from tests.house.contract import found_actors, messages, of_kind
 from tests.house.source import Module, dotted, modules
 
 VERBS = frozenset({
-    "add", "authorise", "cancel", "capture", "change", "commit", "confirm", "deactivate", "expire", "mark", "place",
-    "receive", "record", "refund", "register", "release", "request", "reserve", "return", "void",
+    "add", "archive", "authorise", "cancel", "capture", "change", "commit", "confirm", "deactivate", "expire",
+    "log", "mark", "place", "receive", "record", "refresh", "refund", "register", "release", "remove", "request",
+    "resend", "reserve", "return", "revoke", "set", "update", "verify", "void",
 })  # fmt: skip
 """The verbs in use: before a new one, see whether one of these says it."""
 
 IRREGULAR = frozenset(
-    {"done", "held", "taken", "sent", "begun", "put", "lost", "found", "paid", "sold", "built", "set", "won"}
+    {"done", "held", "taken", "sent", "begun", "put", "lost", "found", "paid", "sold", "built", "set", "won", "read"}
 )
 """Participles that do not end in -ed."""
 
@@ -29,7 +30,7 @@ STATES = frozenset({
 })  # fmt: skip
 """What a refusal may end in besides a participle."""
 
-VIEWS_NAMED_OTHERWISE = frozenset({"Availability"})  # a number rather than an entity; holds nothing personal
+VIEWS_NAMED_OTHERWISE = frozenset({"Availability", "Standing"})  # numbers rather than entities; nothing personal
 CODE = re.compile(r"[a-z]+(_[a-z]+)+")
 
 

@@ -16,7 +16,7 @@ import msgspec
 from actors.mesh import Fault
 from actors.mesh.connect import Client, connect, tool_settings
 from actors.mesh.testing.waiting import until
-from cli.seed import register_customers
+from cli.seed import add_accounts
 from infra.local.card_log import LogRow
 from infra.local.parts import PartState
 from infra.local.platform import LocalPlatform
@@ -174,7 +174,7 @@ async def shop_platform(folder: Path) -> AsyncIterator[ShopPlatform]:
     """Start everything, with one customer."""
     states: list[PartState] = []
     async with LocalPlatform(folder, watch=states.append) as platform:
-        await register_customers(platform.environment)
+        await add_accounts(platform.environment, platform.endpoints.accounts.values())
         async with connect(tool_settings(platform.environment), "seed") as client:
             database = await asyncpg.create_pool(platform.endpoints.postgres, min_size=1, max_size=4)
             try:

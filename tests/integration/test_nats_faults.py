@@ -3,12 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import gc
 import signal
-import socket
-import subprocess
-import sys
 import time
 from collections import Counter
 from collections.abc import AsyncIterator, Iterator, Sequence
@@ -22,9 +18,12 @@ from nats.aio.client import Client
 from actors.mesh._errors import Fault, Overloaded, Refused, TimedOut, Unavailable
 from actors.mesh._ports.bus import Acknowledge, ConsumerSpec, Delivered, Received, StreamSpec, Verdict
 from actors.mesh.adapters.nats import NatsBus, open_nats
+from actors.mesh.adapters.nats.dialling import ClientName
 from actors.mesh.adapters.nats.heartbeat import Heartbeat
+from actors.mesh.adapters.nats.requests import UNSENT_BYTES_MAX
 from actors.mesh.adapters.world import SystemClock, SystemIds
 from actors.mesh.testing.waiting import until
+from tests.integration.nats_broker import Broker
 from tests.integration.tcp_proxy import TcpProxy, proxy_to
 
 CLOCK, IDS = SystemClock(), SystemIds()
@@ -44,43 +43,6 @@ async def swept() -> AsyncIterator[None]:
     gc.collect()
 
 
-class Broker:
-    """A nats-server of this test's own, to be killed and paused."""
-
-    def __init__(self, folder: Path, configuration: str = "") -> None:
-        self._configuration = folder / "nats.conf"
-        self._configuration.write_text(configuration)
-        with socket.socket() as probe:
-            probe.bind(("127.0.0.1", 0))
-            self.port = int(probe.getsockname()[1])
-        self.url = f"nats://127.0.0.1:{self.port}"
-        self._folder = folder
-        self._process: subprocess.Popen[bytes] | None = None
-
-    def start(self) -> None:
-        binary = Path(sys.prefix) / "bin" / "nats-server"
-        arguments: list[str | Path] = [binary, "-a", "127.0.0.1", "-p", str(self.port), "-js", "-sd", self._folder]
-        arguments += ["-c", self._configuration]
-        self._process = subprocess.Popen(arguments, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-        deadline = time.monotonic() + 10
-        while time.monotonic() < deadline:
-            with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", self.port), 1) as probe:
-                probe.recv(4)
-                return
-            time.sleep(0.02)
-        raise AssertionError("nats-server did not start")
-
-    def signal(self, number: signal.Signals) -> None:
-        assert self._process is not None
-        self._process.send_signal(number)
-
-    def kill(self) -> None:
-        if self._process is not None:
-            self._process.kill()
-            self._process.wait()
-            self._process = None
-
-
 @pytest.fixture
 def broker(tmp_path: Path) -> Iterator[Broker]:
     broker = Broker(tmp_path)
@@ -95,23 +57,32 @@ async def proxy(broker: Broker) -> AsyncIterator[TcpProxy]:
         yield proxy
 
 
+@pytest.fixture(params=["fast", "stock"])
+def client(request: pytest.FixtureRequest) -> ClientName:
+    """Every bad day is lived through twice: over the hot path of our own, and over nats-py as it is."""
+    name: ClientName = request.param
+    return name
+
+
 @pytest.fixture
 def counted() -> Counter[str]:
     return Counter()
 
 
 @pytest.fixture
-async def bus(broker: Broker, proxy: TcpProxy, counted: Counter[str]) -> AsyncIterator[NatsBus]:
+async def bus(broker: Broker, proxy: TcpProxy, counted: Counter[str], client: ClientName) -> AsyncIterator[NatsBus]:
     """The bus under test, over the proxy."""
-    url = f"nats://127.0.0.1:{proxy.port}"
-    async with open_nats(url, name="test", clock=CLOCK, ids=IDS, in_flight_max=50, counters=count(counted)) as bus:
+    url, counters = f"nats://127.0.0.1:{proxy.port}", count(counted)
+    async with open_nats(
+        url, name="test", clock=CLOCK, ids=IDS, in_flight_max=50, counters=counters, client=client
+    ) as bus:
         yield bus
 
 
 @pytest.fixture
-async def peer(broker: Broker) -> AsyncIterator[NatsBus]:
+async def peer(broker: Broker, client: ClientName) -> AsyncIterator[NatsBus]:
     """Another process, connected directly."""
-    async with open_nats(broker.url, name="peer", clock=CLOCK, ids=IDS) as bus:
+    async with open_nats(broker.url, name="peer", clock=CLOCK, ids=IDS, client=client) as bus:
         yield bus
 
 
@@ -170,12 +141,13 @@ async def test_a_connection_that_hears_nothing_is_found_and_healed(
 ) -> None:
     await bus.serve("things.command.make.*", "things", echo)
     await peer.serve("peer.echo", "peer", echo)
-    # A flush that times out, and a PONG that comes late, end nats-py's reading; it goes on saying that it is connected.
+    # Their reading has ended, and they go on saying that they are connected.
     clients = clients_named("test inbound", "test outbound", "test streams")
     assert len(clients) == 3
-    proxy.blackhole()
-    await asyncio.gather(*(one.flush(timeout=1) for one in clients), return_exceptions=True)
-    proxy.heal()
+    for one in clients:
+        assert one._reading_task is not None
+        one._reading_task.cancel()
+    await asyncio.sleep(0.1)
     assert all(one.is_connected for one in clients)
     await until(lambda: not bus.connected, timeout_seconds=HEAL_SECONDS)
     await until(lambda: bus.connected, timeout_seconds=HEAL_SECONDS)
@@ -184,8 +156,26 @@ async def test_a_connection_that_hears_nothing_is_found_and_healed(
     assert counted["reconnect_forced"] >= 1
 
 
+@pytest.mark.slow
+async def test_a_pong_that_comes_too_late_costs_a_reconnect_at_most(
+    bus: NatsBus, peer: NatsBus, proxy: TcpProxy, counted: Counter[str], client: ClientName
+) -> None:
+    """It ends the reading of nats-py, whose word that it is connected then counts for nothing; ours takes it."""
+    await bus.serve("things.command.make.*", "things", echo)
+    clients = clients_named("test inbound", "test outbound", "test streams")
+    proxy.blackhole()
+    await asyncio.gather(*(one.flush(timeout=1) for one in clients), return_exceptions=True)
+    proxy.heal()
+    assert all(one.is_connected for one in clients)
+    if client == "stock":
+        await until(lambda: not bus.connected, timeout_seconds=HEAL_SECONDS)
+    await until(lambda: bus.connected, timeout_seconds=HEAL_SECONDS)
+    await until(lambda: works(peer, "things.command.make.1"), timeout_seconds=HEAL_SECONDS)
+    assert (counted["reconnect_forced"] >= 1) == (client == "stock")
+
+
 async def test_a_connection_that_cannot_be_revived_ends_the_process_or_is_built_anew(
-    broker: Broker, counted: Counter[str], monkeypatch: pytest.MonkeyPatch
+    broker: Broker, counted: Counter[str], client: ClientName, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     deaths: list[str] = []
 
@@ -196,7 +186,8 @@ async def test_a_connection_that_cannot_be_revived_ends_the_process_or_is_built_
         deaths.append("exit 70")
         monkeypatch.undo()
 
-    settings = {"name": "test", "clock": CLOCK, "ids": IDS, "counters": count(counted), "on_dead": die}
+    settings = {"name": "test", "clock": CLOCK, "ids": IDS, "client": client, "on_dead": die}
+    settings["counters"] = count(counted)
     async with open_nats(broker.url, **settings) as bus:  # type: ignore[arg-type]
         await bus.serve("things.command.make.*", "things", echo)
         monkeypatch.setattr("actors.mesh.adapters.nats.connection.BEAT_EVERY_SECONDS", 0.05)
@@ -516,6 +507,29 @@ async def test_a_flood_is_bounded_and_afterwards_all_is_well(
     await until(lambda: len(got) + counted["SlowConsumerError"] == 100_000)
 
 
+@pytest.mark.slow
+async def test_what_a_broker_does_not_take_is_bounded_and_afterwards_all_is_well(
+    bus: NatsBus, peer: NatsBus, proxy: TcpProxy
+) -> None:
+    await peer.serve("peer.echo", "peer", echo)
+    proxy.blackhole()
+    sent, refused = 0, False
+    while not refused and sent < 10 * UNSENT_BYTES_MAX:
+        try:
+            await bus.publish("things.news", bytes(100_000), {})
+        except Overloaded:
+            refused = True
+        sent += 100_000
+        await asyncio.sleep(0)
+    assert refused
+    assert sent <= 3 * UNSENT_BYTES_MAX  # what waits here, and what the sockets took
+    with pytest.raises(Unavailable):
+        await asyncio.wait_for(bus.request("peer.echo", b"", {}, timeout_seconds=5), 1)
+    proxy.heal()
+    await until(lambda: works(bus, "peer.echo"), timeout_seconds=HEAL_SECONDS)
+    await until(lambda: bus.connected)
+
+
 async def test_more_requests_than_allowed_are_overload_and_do_not_touch_the_others(bus: NatsBus, peer: NatsBus) -> None:
     waiting: list[Received] = []
     await peer.serve("peer.slow", "peer", waiting.append)
@@ -574,7 +588,7 @@ async def test_a_connection_closed_by_the_server_is_built_anew(
     with pytest.raises(Refused):
         await bus.publish("things.news", bytes(1_048_570), {"Mesh-Key": "7" * 10})
     # Behind the bus's back: headers count as well, nats-py does not know it, and the server hangs up.
-    await clients[0].publish("things.news", bytes(1_048_570), headers={"Mesh-Key": "7" * 10})
+    await Client.publish(clients[0], "things.news", bytes(1_048_570), headers={"Mesh-Key": "7" * 10})
     # As the packets fall, nats-py sees an error, and closes for good, or a lost connection, and makes it again.
     await until(lambda: counted["rebuilt"] + counted["reconnected"] >= 1, timeout_seconds=HEAL_SECONDS)
     await until(lambda: works(peer, "things.command.make.1"), timeout_seconds=HEAL_SECONDS)
@@ -621,14 +635,14 @@ authorization { users = [ { user: things, password: secret, permissions: {
 """
 
 
-async def test_what_a_process_may_not_subscribe_to_is_an_error_at_its_start(tmp_path: Path) -> None:
+async def test_what_a_process_may_not_subscribe_to_is_an_error_at_its_start(tmp_path: Path, client: ClientName) -> None:
     broker = Broker(tmp_path, LEAST_PRIVILEGE)
     broker.start()
     here, there = (broker.url.replace("//", f"//{user}:secret@") for user in ("things", "peer"))
     try:
         async with (
-            open_nats(here, name="things", clock=CLOCK, ids=IDS) as bus,
-            open_nats(there, name="peer", clock=CLOCK, ids=IDS) as peer,
+            open_nats(here, name="things", clock=CLOCK, ids=IDS, client=client) as bus,
+            open_nats(there, name="peer", clock=CLOCK, ids=IDS, client=client) as peer,
         ):
             with pytest.raises(PermissionError, match=r"payments\.command"):
                 await bus.serve("payments.command.>", "things", echo)
@@ -641,8 +655,10 @@ async def test_what_a_process_may_not_subscribe_to_is_an_error_at_its_start(tmp_
         broker.kill()
 
 
-async def test_a_broker_that_is_not_there_is_unavailable_in_time(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_broker_that_is_not_there_is_unavailable_in_time(
+    client: ClientName, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr("actors.mesh.adapters.nats.connection.CONNECT_WITHIN_SECONDS", 0.5)
     with pytest.raises(Unavailable):
-        async with open_nats("nats://127.0.0.1:1", name="test", clock=CLOCK, ids=IDS):
+        async with open_nats("nats://127.0.0.1:1", name="test", clock=CLOCK, ids=IDS, client=client):
             raise AssertionError("opened")

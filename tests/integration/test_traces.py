@@ -100,18 +100,24 @@ async def test_a_trace_that_a_client_began_goes_on(shop: ShopPlatform) -> None:
     assert first.parent_id == GIVEN.span_id.hex()
 
 
-async def test_what_is_not_sampled_leaves_nothing_though_it_goes_all_the_way(shop: ShopPlatform) -> None:
-    await shop.stock("quiet", 5)
+@asynccontextmanager
+async def quiet_gateway(shop: ShopPlatform) -> AsyncIterator[str]:
+    """Run a gateway that samples nothing; give its URL."""
     port = free_ports(1)[0]
     own = {"MESH_TRACE_RATIO": "0", "MESH_GATEWAY_PORT": str(port)}
     url = f"http://{LOOPBACK}:{port}"
     part = shop.platform.part("gateway", "gateway-quiet", own)
     await shop.platform.add(replace(part, probe=partial(answers_200, f"{url}/readyz")))
     try:
-        async with ada_at(shop, url) as ada:
-            quiet = await paid(ada, "quiet")
+        yield url
     finally:
         await shop.platform.remove("gateway-quiet")
+
+
+async def test_what_is_not_sampled_leaves_nothing_though_it_goes_all_the_way(shop: ShopPlatform) -> None:
+    await shop.stock("quiet", 5)
+    async with quiet_gateway(shop) as url, ada_at(shop, url) as ada:
+        quiet = await paid(ada, "quiet")
     async with ada_at(shop, shop.platform.endpoints.gateway) as ada:
         loud = await paid(ada, "quiet")
     await spans_with(shop, loud.order_id, "orders_views orders.event.order_paid")  # by then the other's would be in
@@ -120,6 +126,47 @@ async def test_what_is_not_sampled_leaves_nothing_though_it_goes_all_the_way(sho
     contexts = await traceparents(shop, quiet.order_id)
     assert contexts, "the order left no events"
     assert not any(context.sampled for context in contexts if context)
+
+
+async def test_what_fails_is_recorded_though_it_was_not_sampled_and_what_succeeds_is_not(shop: ShopPlatform) -> None:
+    await shop.stock("failing", 5)
+    platform, lines = shop.platform, [{"sku": "failing", "quantity": 1}]
+    order = {"lines": lines, "deliver_to": "1 Example Street", "payment_token": "card-approved"}
+    async with quiet_gateway(shop) as url:
+        headers = {"authorization": f"Bearer {platform.endpoints.tokens['ada']}"}
+        async with httpx.AsyncClient(base_url=url, headers=headers, timeout=30, trust_env=False) as http:
+            answered = await http.get("/v1/items/failing")
+            await platform.remove("inventory")
+            try:
+                asked = await http.get("/v1/items/failing")
+                wished = await http.post("/v1/orders", json=order)
+            finally:
+                await platform.add(platform.part("inventory", "inventory"))
+            refused = await http.get("/v1/items/nothing-of-the-kind")
+    assert (answered.status_code, asked.status_code, wished.status_code, refused.status_code) == (200, 503, 503, 404)
+    assert await failing_hops(shop, asked) == ["gateway: GET /v1/items/{sku}"]
+    assert await failing_hops(shop, wished) == ["gateway: POST /v1/orders", "orders: orders.command.place_order"]
+    for fine in (answered, refused):
+        with pytest.raises(TraceProblem, match="No trace names"):
+            fetch(fine.headers["mesh-trace-id"], platform.endpoints.traces)
+
+
+async def failing_hops(shop: ShopPlatform, answer: httpx.Response) -> list[str]:
+    """Return the hops of a trace that was kept because they failed, the root first; the others are its children."""
+    trace_id, url, found = answer.headers["mesh-trace-id"], shop.platform.endpoints.traces, list[TraceSpan]()
+
+    def is_in() -> bool:
+        try:
+            found[:] = fetch(trace_id, url)[0]
+        except TraceProblem:
+            return False
+        return any(span.parent_id is None for span in found)
+
+    await until(is_in, timeout_seconds=SPANS_SECONDS)
+    (root,) = (span for span in found if span.parent_id is None)
+    assert all(span.error and span.tags["mesh.sampled"] is False for span in found)
+    assert {span.parent_id for span in found if span is not root} <= {root.span_id}
+    return [f"{span.service}: {span.name}" for span in (root, *(span for span in found if span is not root))]
 
 
 async def test_a_dead_letter_keeps_the_trace_it_came_in(shop: ShopPlatform) -> None:

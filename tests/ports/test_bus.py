@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections import Counter
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Sequence
 
 import pytest
@@ -20,25 +21,33 @@ from actors.mesh._ports.bus import (
 )
 from actors.mesh.adapters.memory.bus import MemoryBus
 from actors.mesh.adapters.nats import open_nats
+from actors.mesh.adapters.nats.dialling import ClientName
 from actors.mesh.adapters.world import SystemClock, SystemIds
 from actors.mesh.testing.waiting import until
 
 IN_FLIGHT_MAX = 20
 CALM_SECONDS = 0.2
+STOPS, CALLERS = 30, 10
 
 
-@pytest.fixture(params=["memory", "nats"])
-def nats_url(request: pytest.FixtureRequest) -> str:
-    """Empty for the bus in memory. Not asynchronous: the servers are started by an event loop of their own."""
-    return str(request.getfixturevalue("servers").endpoints.nats) if request.param == "nats" else ""
+@pytest.fixture(params=["memory", "nats", "nats-stock"])
+def nats(request: pytest.FixtureRequest) -> tuple[str, ClientName] | None:
+    """Where NATS is and by which client; None for the bus in memory.
+
+    Not asynchronous: the servers are started by an event loop of their own.
+    """
+    if request.param == "memory":
+        return None
+    return str(request.getfixturevalue("servers").endpoints.nats), "fast" if request.param == "nats" else "stock"
 
 
 @pytest.fixture
-async def bus(nats_url: str) -> AsyncIterator[Bus]:
+async def bus(nats: tuple[str, ClientName] | None) -> AsyncIterator[Bus]:
     clock, ids = SystemClock(), SystemIds()
-    if nats_url:
-        async with open_nats(nats_url, name="test", clock=clock, ids=ids, in_flight_max=IN_FLIGHT_MAX) as over_nats:
-            yield over_nats
+    if nats is not None:
+        url, client = nats
+        async with open_nats(url, name="test", clock=clock, ids=ids, in_flight_max=IN_FLIGHT_MAX, client=client) as bus:
+            yield bus
         return
     memory = MemoryBus(clock, in_flight_max=IN_FLIGHT_MAX)
     yield memory
@@ -170,6 +179,45 @@ async def test_headers_carry_any_text(bus: Bus, unique: str) -> None:
     assert reply.headers["Mesh-Key"] == "Grüße 你好: ok"
 
 
+# Gathering
+
+
+async def test_everybody_who_listens_is_gathered(bus: Bus, unique: str) -> None:
+    for number in range(3):
+        await bus.listen(f"{unique}.who", lambda received, number=number: answer(received, b"%d" % number, {"A": "b"}))  # type: ignore[misc]
+    replies = await bus.gather(f"{unique}.who", b"", {}, timeout_seconds=10, stall_seconds=0.3, replies_max=100)
+    assert sorted(reply.body for reply in replies) == [b"0", b"1", b"2"]
+    assert {reply.headers["A"] for reply in replies} == {"b"}
+
+
+async def test_nobody_is_gathered_at_once(bus: Bus, unique: str) -> None:
+    asked = bus.gather(f"{unique}.who", b"", {}, timeout_seconds=60, stall_seconds=60, replies_max=100)
+    assert list(await asyncio.wait_for(asked, 2)) == []
+
+
+async def test_gathering_ends_when_there_are_enough(bus: Bus, unique: str) -> None:
+    for _ in range(4):
+        await bus.listen(f"{unique}.who", echo)
+    asked = bus.gather(f"{unique}.who", b"x", {}, timeout_seconds=60, stall_seconds=60, replies_max=2)
+    assert [reply.body for reply in await asyncio.wait_for(asked, 5)] == [b"echo x"] * 2
+
+
+async def test_gathering_ends_when_no_more_comes_or_the_time_is_over(bus: Bus, unique: str) -> None:
+    await bus.listen(f"{unique}.who", echo)
+    await bus.listen(f"{unique}.who", lambda _: None)
+    asked = bus.gather(f"{unique}.who", b"", {}, timeout_seconds=60, stall_seconds=0.2, replies_max=100)
+    assert len(await asyncio.wait_for(asked, 5)) == 1
+    await bus.listen(f"{unique}.mute", lambda _: None)
+    asked = bus.gather(f"{unique}.mute", b"", {}, timeout_seconds=0.2, stall_seconds=60, replies_max=100)
+    assert list(await asyncio.wait_for(asked, 5)) == []
+
+
+async def test_gathering_on_a_closed_bus_is_unavailable(bus: Bus, unique: str) -> None:
+    await bus.close()
+    with pytest.raises(Unavailable):
+        await bus.gather(f"{unique}.who", b"", {}, timeout_seconds=1, stall_seconds=1, replies_max=1)
+
+
 # Subscriptions
 
 
@@ -225,17 +273,32 @@ async def test_a_subscription_that_was_stopped_takes_nothing_more(bus: Bus, uniq
     await bus.request(f"{unique}.echo", b"", {}, timeout_seconds=10)
     await subscription.stop()
     await subscription.stop()
+    with pytest.raises(Unavailable):
+        await bus.request(f"{unique}.echo", b"", {}, timeout_seconds=10)
 
-    async def nobody_is_there() -> bool:
+
+async def test_a_request_that_crosses_a_stop_is_answered_or_finds_nobody(bus: Bus, unique: str) -> None:
+    """None is lost: what the server had handed over is still answered, and nobody else hears of it."""
+    ended: Counter[str] = Counter()
+
+    async def ask_until_nobody_is_there(subject: str) -> None:
         try:
-            await bus.request(f"{unique}.echo", b"", {}, timeout_seconds=1)
+            while True:
+                await bus.request(subject, b"", {}, timeout_seconds=2)
+                ended["answered"] += 1
         except Unavailable:
-            return True
-        except TimedOut:  # sent over another connection, it may cross the stop: then nobody answers it, never twice
-            return False
-        raise AssertionError("answered after the stop")
+            ended["unavailable"] += 1
 
-    await until(nobody_is_there)
+    for turn in range(STOPS):
+        subject = f"{unique}.echo.{turn}"
+        subscription = await bus.serve(subject, unique, echo)
+        callers = [asyncio.ensure_future(ask_until_nobody_is_there(subject)) for _ in range(CALLERS)]
+        await until(lambda turn=turn: ended["answered"] >= turn + CALLERS)  # type: ignore[misc]
+        await subscription.stop()
+        with pytest.raises(Unavailable):
+            await bus.request(subject, b"", {}, timeout_seconds=2)
+        await asyncio.gather(*callers)
+    assert ended["unavailable"] == STOPS * CALLERS
 
 
 async def test_what_was_taken_before_the_stop_is_still_answered(bus: Bus, unique: str) -> None:
@@ -600,6 +663,31 @@ async def test_an_id_counts_again_after_the_window(bus: Bus, unique: str) -> Non
     await fill(bus, unique, 1)
     await asyncio.sleep(0.6)
     assert await fill(bus, unique, 1) == [2]
+
+
+async def test_a_survey_shows_streams_with_who_reads_them_and_how_far(bus: Bus, unique: str) -> None:
+    stream, consumer = await streams_of(bus, unique)
+    none_yet = ConsumerSpec(stream.name, f"{unique}_zeros", (f"{unique}.event.other.*", f"{unique}.event.none.*"))
+    await bus.provision([], [none_yet])
+    await fill(bus, unique, 3)
+    kept = Kept()
+    subscription = await bus.follow(consumer, kept)
+    await until(lambda: len(kept.messages) == 3)
+    await subscription.stop()
+    await fill(bus, unique, 2, first=3)
+    survey = await bus.survey()
+    [found] = [each for each in survey.streams if each.name == stream.name]
+    assert (found.subjects, found.messages, found.last_sequence) == (stream.subjects, 5, 5)
+    assert found.stored_bytes > 0
+    reader, other = found.consumers
+    assert (reader.stream, reader.name, reader.filter_subjects) == (stream.name, consumer.name, (f"{unique}.event.>",))
+    assert (reader.pending, reader.unacknowledged, reader.delivered_sequence) == (2, 0, 3)
+    assert (other.name, other.filter_subjects) == (none_yet.name, none_yet.filter_subjects)
+    assert (other.pending, other.redelivered) == (0, 0)
+    assert survey.clock_ahead_ms is not None
+    assert abs(survey.clock_ahead_ms) < 1000  # all on one machine
+    assert survey.message_bytes_max == 262_144
+    assert survey.version
 
 
 async def test_many_can_store_at_once(bus: Bus, unique: str) -> None:

@@ -16,7 +16,7 @@ from actors.mesh.adapters.memory.data_keys import MemoryDataKeys
 from actors.mesh.adapters.postgres.data_keys import open_postgres_data_keys
 from infra.local.ports import free_ports
 from infra.local.testing import fresh_database
-from schemas.users import CustomerRegistered, CustomerView
+from schemas.users import UserRegistered, UserView
 
 RACERS = 20
 
@@ -90,23 +90,25 @@ async def test_a_key_may_be_destroyed_before_it_was_made(pair: tuple[DataKeys, D
 async def test_two_processes_that_seal_for_a_new_person_at_once_open_each_others_texts(
     pair: tuple[DataKeys, DataKeys],
 ) -> None:
-    event = CustomerRegistered(customer_id="ann", name="Ann", email="ann@example.org")
+    event = UserRegistered(user_id="ann", name="Ann", email="ann@example.org")
     here, there = privacy(pair[0]), privacy(pair[1])
     bodies = await asyncio.gather(*((here, there)[number % 2].seal(event) for number in range(RACERS)))
     for process in (here, there, privacy(pair[0])):
-        assert await process.open_many(CustomerRegistered, bodies) == [event] * RACERS
+        assert await process.open_many(UserRegistered, bodies) == [event] * RACERS
 
 
 async def test_an_erased_person_is_erased_in_all_that_was_kept(pair: tuple[DataKeys, DataKeys]) -> None:
     here = privacy(pair[0])
-    event = CustomerRegistered(customer_id="ann", name="Ann", email="ann@example.org")
-    view = CustomerView(customer_id="ann", status="active", name="Ann", email="ann@example.org")
+    event = UserRegistered(user_id="ann", name="Ann", email="ann@example.org")
+    view = UserView(
+        user_id="ann", status="active", name="Ann", email="ann@example.org", roles=("customer",), registered_at_ms=1
+    )
     sealed_event, sealed_view = await here.seal(event), await here.seal(view)
     request = await here.seal_bytes("request", b"Ann", "ann")
     await here.erase("ann")
     for process in (here, privacy(pair[1])):
-        assert (await process.open(CustomerRegistered, sealed_event)).name == ERASED
-        assert (await process.open(CustomerView, sealed_view)).email == ERASED
+        assert (await process.open(UserRegistered, sealed_event)).name == ERASED
+        assert (await process.open(UserView, sealed_view)).email == ERASED
         assert await process.open_bytes("request", request, "ann") is None
         assert b"Ann" not in await process.seal(event)
 
@@ -123,7 +125,7 @@ async def test_the_database_holds_no_key_in_the_clear_and_none_after_erasure(ser
         keys = await opened.enter_async_context(open_postgres_data_keys(database))
         await keys.prepare()
         here = Privacy(keys, master_key=b"m" * 32, hmac_key=b"h" * 32, now_ms=lambda: 0, random_bytes=remembered)
-        await here.seal(CustomerRegistered(customer_id="ann", name="Ann", email=""))
+        await here.seal(UserRegistered(user_id="ann", name="Ann", email=""))
         connection = await asyncpg.connect(database)
         opened.push_async_callback(connection.close)
         wrapped = await connection.fetchval("SELECT wrapped FROM privacy.data_keys WHERE person_id = 'ann'")

@@ -62,6 +62,7 @@ async def test_what_is_acknowledged_is_forgotten_and_the_mark_moves(store: Store
     await store.outbox.clear([("payment/1", 1)], BrokerMark("born", 7))
     assert places(await everything(store)) == [("payment/2", 1), ("payment/1", 2)]
     assert await store.outbox.waiting(["payment/1", "payment/2", "payment/3"]) == {"payment/1", "payment/2"}
+    assert await store.outbox.count() == 2
     await store.outbox.clear([("payment/1", 2), ("payment/9", 1)], None)
     assert await store.outbox.waiting(["payment/1"]) == frozenset()
     assert await store.outbox.mark() == BrokerMark("born", 7)

@@ -75,7 +75,7 @@ async def test_sagas_are_due_oldest_first_and_only_while_unfinished(store: Store
     await store.sagas.save(SagaRow("other", "first", 0, "running", 1, b""))
     assert [row.key for row in await store.sagas.due("fulfilment", NOW_MS, 10)] == ["first", "second"]
     assert [row.key for row in await store.sagas.due("fulfilment", NOW_MS, 1)] == ["first"]
-    assert dict(await store.sagas.count("fulfilment")) == {"running": 3, "undoing": 1, "done": 1, "heard": 1}
+    assert dict(await store.sagas.unfinished("fulfilment")) == {"running": 2, "undoing": 1}
 
 
 async def test_an_effect_is_begun_once(stores: Stores) -> None:
@@ -112,6 +112,26 @@ async def test_a_leased_effect_is_handed_out_again_only_after_its_lease(stores: 
     assert len(again) == 21
 
 
+async def test_an_effect_that_was_put_off_is_leased_again_at_that_time(store: Store) -> None:
+    await store.effects.begin(effect(1, next_at_ms=LATER_MS))
+    await store.effects.put_off(effect(1), NOW_MS)
+    (leased,) = await store.effects.lease("charge", NOW_MS, LATER_MS, 10)
+    await store.effects.put_off(leased, NOW_MS + 5)
+    assert await store.effects.lease("charge", NOW_MS + 4, LATER_MS, 10) == []
+    assert [row.attempts for row in await store.effects.lease("charge", NOW_MS + 5, LATER_MS, 10)] == [2]
+
+
+async def test_an_effect_is_not_put_off_by_an_attempt_that_others_have_overtaken(store: Store) -> None:
+    await store.effects.begin(effect(1))
+    (first,) = await store.effects.lease("charge", NOW_MS, NOW_MS + 1, 10)
+    await store.effects.lease("charge", NOW_MS + 1, LATER_MS, 10)
+    await store.effects.put_off(first, NOW_MS)
+    assert await store.effects.lease("charge", NOW_MS + 2, LATER_MS, 10) == []
+    await store.effects.finish(first.event_id, "charge")
+    await store.effects.put_off(first._replace(attempts=2), NOW_MS)
+    assert await store.effects.lease("charge", LATER_MS, LATER_MS, 10) == []
+
+
 async def test_a_timer_is_set_with_the_commit_and_only_with_it(store: Store) -> None:
     refused = commit(inlines={"timers": [timer("t1")], "no_such_table": [{"a": 1}]})
     assert isinstance(await store.journal.append(refused), Rejected)
@@ -142,11 +162,13 @@ async def test_a_dead_letter_is_parked_once_listed_read_and_removed(store: Store
         await store.dead_letters.park(letter(letter_id))
     await store.dead_letters.park(letter("a", body=b"another"))
     assert [row.letter_id for row in await store.dead_letters.list("", 10)] == ["C", "a", "b"]
+    assert await store.dead_letters.count() == 3
     assert await store.dead_letters.list("C", 1) == [letter("a")]
     assert await store.dead_letters.get("a") == letter("a")
     assert await store.dead_letters.remove("a")
     assert not await store.dead_letters.remove("a")
     assert await store.dead_letters.get("a") is None
+    assert await store.dead_letters.count() == 2
 
 
 async def test_how_a_tell_ended_is_kept_for_each_who_told_it_the_last_word_counts(store: Store) -> None:

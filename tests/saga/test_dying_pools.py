@@ -69,7 +69,10 @@ REFUND_POINTS = [
     *(f"effect.{when}.refund" for when in ("begun", "done", "told")),
 ]  # fmt: skip
 RECALL_POINTS = [f"publish.{when}.order_recalled" for when in ("before", "after")]
-SHELVES = ("register_customer", "customer_registered", "add_item", "item_added", "receive_stock", "stock_received")
+SHELVES = (
+    "add_user", "user_registered", "password_set", "epoch_raised", "add_item", "item_added", "receive_stock",
+    "stock_received",
+)  # fmt: skip
 CANCELLED_DURING = {
     "cancelled": "payments.command.authorise_payment",
     "uncommitted": Place(SAGAS["order_fulfilment"], pivot_of(SAGAS["order_fulfilment"])).command,

@@ -7,12 +7,13 @@ from typing import Any
 
 from actors import inventory, orders, payments, users
 from actors.mesh._chaos import NO_CHAOS, Chaos
-from actors.mesh.testing.memory_mesh import MemoryMesh
+from actors.mesh.testing.memory_mesh import HMAC_KEY, SEED, MemoryMesh
 from actors.mesh.testing.weather import Weather
 from actors.payments.provider import CardProcessor, SimulatedCards
+from actors.users.provider import CountedPasswords, Credentials, Tokens
 from schemas.inventory import AddItem, GetItem, ItemView, ReceiveStock
 from schemas.orders import GetOrder, OrderView, PlaceOrder
-from schemas.users import RegisterCustomer
+from schemas.users import AddUser
 from schemas.values import Line, Money
 
 CARDS: type[CardProcessor] = CardProcessor  # type: ignore[type-abstract]  # which port it is, is all that is asked
@@ -20,19 +21,24 @@ ACTORS = (users.actor, orders.actor, inventory.actor, payments.actor)
 PRICE = Money(amount_minor=450, currency="EUR")
 
 
+def credentials() -> Credentials:
+    """Return what log-ins consult, at the least cost."""
+    return Credentials(CountedPasswords(), Tokens(signing_key=SEED, key_id="test", hmac_key=HMAC_KEY))
+
+
 class Shop:
     """A mesh of the four domains over simulated cards, whose log is what really happened to the money."""
 
     def __init__(self, *, pools_per_domain: int = 1, chaos: Chaos = NO_CHAOS, weather: Weather | None = None) -> None:
         self.cards = SimulatedCards()
-        self.mesh = MemoryMesh(
-            ACTORS, outside={CARDS: self.cards}, pools_per_domain=pools_per_domain, chaos=chaos, weather=weather
-        )
+        outside = {CARDS: self.cards, Credentials: credentials()}
+        self.mesh = MemoryMesh(ACTORS, outside=outside, pools_per_domain=pools_per_domain, chaos=chaos, weather=weather)
 
     async def open(self, *, stock: int = 10, sku: str = "tea") -> None:
         """Register the customer ada and put an item on the shelf."""
         ask = self.mesh.client.ask
-        await ask(RegisterCustomer(customer_id="ada", name="Ada", email="ada@example.org"))
+        ada = {"user_id": "ada", "name": "Ada", "email": "ada@example.org", "password": "correct horse"}
+        await ask(AddUser(**ada, roles=("customer",)))
         await ask(AddItem(sku=sku, title=sku.title(), price=PRICE))
         await ask(ReceiveStock(sku=sku, quantity=stock))
 

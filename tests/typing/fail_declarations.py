@@ -39,7 +39,7 @@ from schemas.orders import (
     PlaceOrder,
 )
 from schemas.payments import PaymentSubmitted
-from schemas.users import CustomerView, GetCustomer
+from schemas.users import GetUser, UserView
 
 
 class Order(msgspec.Struct, frozen=True):
@@ -58,7 +58,7 @@ def evolve_item(item: Item | None, event: StockReserved) -> Item:
     return item or Item("tea")
 
 
-def place(order: Order | None, command: PlaceOrder, who: CustomerView, prices: PriceList) -> Iterator[OrderPlaced]:
+def place(order: Order | None, command: PlaceOrder, who: UserView, prices: PriceList) -> Iterator[OrderPlaced]:
     yield from ()
 
 
@@ -86,8 +86,8 @@ def keys_of_order(command: ConfirmOrder) -> Iterator[Key]:
     yield Key(Order, command.order_id)
 
 
-def customer_of(command: PlaceOrder) -> GetCustomer:
-    return GetCustomer(customer_id=command.customer_id)
+def customer_of(command: PlaceOrder) -> GetUser:
+    return GetUser(user_id=command.customer_id)
 
 
 def prices_of(command: PlaceOrder) -> GetPrices:
@@ -159,8 +159,13 @@ def to_rows(event: OrderPlaced) -> Iterator[dict[str, object]]:
     yield {}
 
 
+def to_reaction(event: OrderPlaced, happened: Happened) -> ConfirmOrder:
+    return ConfirmOrder(order_id=event.order_id)
+
+
 # What follows an event: of another one.
-reacts(StockReserved, to_command)  # want error
+reacts(StockReserved, to_reaction)  # want error
+reacts(OrderPlaced, to_command)  # want error
 after(StockReserved, 60, to_command)  # want error
 posts(StockReserved, "ledger", to_rows)  # want error
 

@@ -29,7 +29,7 @@ from actors.payments.provider import SimulatedCards, authorise, find_authorisati
 from schemas.inventory import GetPrices, PriceList, ReserveStock, StockReserved
 from schemas.orders import CancelOrder, ConfirmOrder, GetOrder, OrderPlaced, OrderReserved, OrderView, PlaceOrder
 from schemas.payments import PaymentSubmitted
-from schemas.users import CustomerView, GetCustomer
+from schemas.users import GetUser, UserView
 
 
 class Order(msgspec.Struct, frozen=True):
@@ -40,7 +40,7 @@ def evolve(order: Order | None, event: OrderPlaced | OrderReserved) -> Order:
     return order or Order(event.order_id)
 
 
-def place(order: Order | None, command: PlaceOrder, customer: CustomerView, prices: PriceList) -> Iterator[OrderPlaced]:
+def place(order: Order | None, command: PlaceOrder, customer: UserView, prices: PriceList) -> Iterator[OrderPlaced]:
     yield from ()
 
 
@@ -63,8 +63,8 @@ def more_keys(states: States, command: ReserveStock) -> list[Key]:
     return []
 
 
-def customer_of(command: PlaceOrder) -> GetCustomer:
-    return GetCustomer(customer_id=command.customer_id)
+def customer_of(command: PlaceOrder) -> GetUser:
+    return GetUser(user_id=command.customer_id)
 
 
 def prices_of(command: PlaceOrder) -> GetPrices:
@@ -100,7 +100,7 @@ def later(event: OrderPlaced) -> ConfirmOrder:
     return ConfirmOrder(order_id=event.order_id)
 
 
-def sometimes(event: StockReserved) -> ConfirmOrder | None:
+def sometimes(event: StockReserved, happened: Happened) -> ConfirmOrder | None:
     return None
 
 

@@ -6,13 +6,16 @@ Each port has at least two implementations, one of them in memory; one suite in 
 from actors.mesh._ports.bus import (
     Acknowledge,
     Again,
+    BrokerSurvey,
     Bus,
     BusReply,
     ConsumerSpec,
+    ConsumerState,
     Delivered,
     Received,
     StreamSpec,
     StreamState,
+    StreamSurvey,
     Subscription,
     Verdict,
 )
@@ -37,6 +40,7 @@ from actors.mesh._ports.journal import (
     Taken,
     Unpublished,
 )
+from actors.mesh._ports.quotas import Quotas
 from actors.mesh._ports.rows import (
     DeadLetter,
     DeadLetterRows,
@@ -70,6 +74,7 @@ __all__ = [
     "Answer",
     "Appended",
     "BrokerMark",
+    "BrokerSurvey",
     "Bus",
     "BusReply",
     "Clock",
@@ -77,6 +82,7 @@ __all__ = [
     "Confirmation",
     "Conflict",
     "ConsumerSpec",
+    "ConsumerState",
     "Contended",
     "DeadLetter",
     "DeadLetterRows",
@@ -89,6 +95,7 @@ __all__ = [
     "NewEvent",
     "Outbox",
     "Part",
+    "Quotas",
     "ReadModelStore",
     "Received",
     "Rejected",
@@ -101,6 +108,7 @@ __all__ = [
     "StoredEvent",
     "StreamSpec",
     "StreamState",
+    "StreamSurvey",
     "Subscription",
     "Taken",
     "TellEnding",

@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from typing import NamedTuple, Protocol
 
+from msgspec import Struct
 
-class Received(NamedTuple):
+
+class Received(Struct, frozen=True):
     """What came back, or in: `respond` answers it (at most once; nothing where nobody asked)."""
 
     subject: str
@@ -15,7 +17,9 @@ class Received(NamedTuple):
     respond: Callable[[bytes, Mapping[str, str]], Awaitable[None]]
 
 
-class BusReply(NamedTuple):
+class BusReply(Struct, frozen=True):
+    """An answer."""
+
     headers: Mapping[str, str]
     body: bytes
 
@@ -76,6 +80,41 @@ class StreamState(NamedTuple):
     messages: int
 
 
+class ConsumerState(NamedTuple):
+    """Where a durable consumer stands. `pulls` is how many of its readers wait for the next message."""
+
+    stream: str
+    name: str
+    filter_subjects: tuple[str, ...]
+    pending: int  # not delivered yet
+    unacknowledged: int
+    redelivered: int
+    pulls: int
+    delivered_sequence: int
+
+
+class StreamSurvey(NamedTuple):
+    """A stream with everybody who reads it durably."""
+
+    name: str
+    subjects: tuple[str, ...]
+    messages: int
+    stored_bytes: int
+    last_sequence: int
+    consumers: tuple[ConsumerState, ...]
+
+
+class BrokerSurvey(NamedTuple):
+    """What an operator asks of a broker. A limit of 0 is none; `clock_ahead_ms` is None where it tells no time."""
+
+    version: str
+    message_bytes_max: int
+    stored_bytes: int
+    stored_bytes_max: int
+    clock_ahead_ms: int | None
+    streams: tuple[StreamSurvey, ...]
+
+
 class Subscription(Protocol):
     async def stop(self) -> None:
         """Take nothing more; what was taken is still dealt with."""
@@ -91,6 +130,23 @@ class Bus(Protocol):
         """Ask and wait.
 
         Raises `Unavailable` (nobody listens, not connected), `Overloaded` (too many in flight), `TimedOut`.
+        """
+        ...
+
+    async def gather(
+        self,
+        subject: str,
+        body: bytes,
+        headers: Mapping[str, str],
+        *,
+        timeout_seconds: float,
+        stall_seconds: float,
+        replies_max: int,
+    ) -> Sequence[BusReply]:
+        """Ask everybody who listens and return what came: nothing, where nobody does.
+
+        It ends at the time-out, when `stall_seconds` have passed since the last reply, or with `replies_max` of them.
+        Raises `Unavailable` where it could not be sent.
         """
         ...
 
@@ -140,6 +196,10 @@ class Bus(Protocol):
         ...
 
     async def stream_state(self, stream: str) -> StreamState: ...
+
+    async def survey(self) -> BrokerSurvey:
+        """Return the broker as it stands, with every stream and consumer; for tools, never on the request path."""
+        ...
 
     def stored_ids(self, stream: str) -> AsyncIterator[str]:
         """Yield the message id of every message of a stream, oldest first."""

@@ -191,6 +191,10 @@ class Outbox(Protocol):
         """Return which of the keys still have rows."""
         ...
 
+    async def count(self) -> int:
+        """Return how many rows wait."""
+        ...
+
     async def mark(self) -> BrokerMark | None:
         """Return what the broker had acknowledged."""
         ...

@@ -126,21 +126,28 @@ class RedisViews:
         cursor, begun = 0, False
         while cursor or not begun:
             begun = True
-            cursor, keys = await _bounded(
+            cursor, keys = await bounded(
                 self._client.scan(cursor=cursor, match=f"{self._rows}{place}:*", count=SCANNED_KEYS)
             )
             if keys:
-                await _bounded(self._client.unlink(*keys))
+                await bounded(self._client.unlink(*keys))
 
     async def _run(self, script: Any, views: Sequence[str], *arguments: object) -> Any:
         for view in views:
             self._shapes.of(view)
-        return await _bounded(script(keys=[f"{self._places}{view}" for view in views], args=arguments))
+        return await bounded(script(keys=[f"{self._places}{view}" for view in views], args=arguments))
 
 
 @asynccontextmanager
 async def open_redis_views(url: str, prefix: str) -> AsyncIterator[RedisViews]:
     """Open the views under a prefix; the server may still be away."""
+    async with open_redis(url) as client:
+        yield RedisViews(client, prefix)
+
+
+@asynccontextmanager
+async def open_redis(url: str) -> AsyncIterator[Redis]:
+    """Open a client whose every wait is bounded."""
     pool = BlockingConnectionPool.from_url(
         url,
         max_connections=CONNECTIONS_MAX,
@@ -151,7 +158,7 @@ async def open_redis_views(url: str, prefix: str) -> AsyncIterator[RedisViews]:
     )
     client = Redis.from_pool(pool)
     try:
-        yield RedisViews(client, prefix)
+        yield client
     finally:
         await client.aclose()
 
@@ -165,7 +172,8 @@ def _elsewhere(view: str) -> str:
     return f"{view}:{secrets.token_hex(8)}"
 
 
-async def _bounded(work: Any) -> Any:
+async def bounded(work: Any) -> Any:
+    """Wait for Redis, not for ever; raise `Unavailable` or `TimedOut`."""
     try:
         return await within(AWAY_SECONDS, _awaited(work))
     except SILENT as error:

@@ -147,16 +147,16 @@ class GivenActor:
                 return answer_of(cast("Coroutine[Any, Any, object]", binding.answer(query, self._rows)))
         raise LookupError(f"{self._blueprint.name} does not answer {type(query).__name__}")
 
-    def when(self, command: Command[Any]) -> Outcome:
-        """Decide a command on exactly those states whose keys it names."""
+    def when(self, command: Command[Any], *consulted: Any) -> Outcome:
+        """Decide a command on exactly those states whose keys it names, with what its port said where it asks one."""
         decision, aggregate = self._decisions[type(command)], self._homes[type(command)]
         if decision.keys is None:
             state = self._states.get(Key(aggregate.state, getattr(command, aggregate.key)))
-            return outcome_of(lambda: decision.decide(state, command), self._fold)
+            return outcome_of(lambda: decision.decide(state, command, *consulted), self._fold)
         keys = tuple(decision.keys(command))
         if decision.more_keys is not None:
             keys += tuple(decision.more_keys(self._seen(keys), command))
-        return outcome_of(lambda: decision.decide(self._seen(keys), command), self._fold)
+        return outcome_of(lambda: decision.decide(self._seen(keys), command, *consulted), self._fold)
 
     def state(self, state: type[S], entity_id: str) -> S | None:
         """Return what the past of one aggregate adds up to."""
@@ -197,7 +197,7 @@ class Rows:
             if type(event) is posting.event:
                 self._inline[posting.table].extend(posting.rows(event))
 
-    async def one(self, view: type[V], key: str, *, at_least_version: int = 0) -> V:
+    async def one(self, view: type[V], key: str, *, at_least_version: int = 0, current: bool = False) -> V:
         if key not in self._rows[view]:
             raise Refused(f"{snake_case(view.__name__).removesuffix('_view')}_unknown", kind="not_found")
         return cast("V", self._rows[view][key])

@@ -11,6 +11,7 @@ from actors.mesh._chaos import Chaos
 from actors.mesh._errors import MeshError, TimedOut, Unavailable
 from actors.mesh._ports import (
     Again,
+    BrokerSurvey,
     Bus,
     BusReply,
     Clock,
@@ -108,6 +109,25 @@ class WeatherBus:
         except MeshError:
             return
 
+    async def gather(
+        self,
+        subject: str,
+        body: bytes,
+        headers: Mapping[str, str],
+        *,
+        timeout_seconds: float,
+        stall_seconds: float,
+        replies_max: int,
+    ) -> Sequence[BusReply]:
+        return await self._bus.gather(
+            subject,
+            body,
+            headers,
+            timeout_seconds=timeout_seconds,
+            stall_seconds=stall_seconds,
+            replies_max=replies_max,
+        )
+
     async def publish(self, subject: str, body: bytes, headers: Mapping[str, str]) -> None:
         await self._bus.publish(subject, body, headers)
 
@@ -165,6 +185,9 @@ class WeatherBus:
 
     async def stream_state(self, stream: str) -> StreamState:
         return await self._bus.stream_state(stream)
+
+    async def survey(self) -> BrokerSurvey:
+        return await self._bus.survey()
 
     def stored_ids(self, stream: str) -> AsyncIterator[str]:
         return self._bus.stored_ids(stream)

@@ -6,6 +6,7 @@ import io
 import json
 
 import httpx
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -79,6 +80,13 @@ def test_an_error_is_red_and_each_service_has_its_colour() -> None:
     assert "\x1b[1;31m ✗ Unavailable" in told
     assert "\x1b[36mgateway" in told
     assert "\x1b[32morders" in told
+
+
+def test_a_trace_kept_for_its_failures_says_that_the_rest_is_not_there() -> None:
+    kept = msgspec.structs.replace(span("place", "b", "a", error="unavailable"), tags={"mesh.sampled": False})
+    told = drawn([kept], 120)
+    assert "not sampled: only the hops that failed" in told.splitlines()[0]
+    assert "partial" not in told.splitlines()[0]
 
 
 def test_a_span_without_its_parent_stands_under_the_root_and_the_trace_is_partial() -> None:

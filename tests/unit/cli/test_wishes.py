@@ -1,7 +1,7 @@
 """A simulated day is its seed's alone, and there is something of everything in it."""
 
 from cli.seed import CATALOGUE
-from cli.simulate_wishes import TOKENS, wishes
+from cli.simulate_wishes import CUSTOMERS, TOKENS, newcomers, wishes
 
 SKUS = [sku for sku, _, _ in CATALOGUE]
 
@@ -21,8 +21,16 @@ def test_a_day_holds_every_card_repeats_cancels_and_receipts() -> None:
     assert any(wish.repeated for wish in day)
     assert any(wish.cancel_after_seconds is not None for wish in day)
     assert any(wish.receipt for wish in day)
+    assert any(wish.logs_in for wish in day)
+    assert {wish.who for wish in day} == set(range(CUSTOMERS))
 
 
 def test_no_order_wants_one_item_in_two_lines() -> None:
     for wish in wishes(2, 300, SKUS):
         assert len({sku for sku, _ in wish.lines}) == len(wish.lines)
+
+
+def test_the_customers_of_a_day_are_its_seeds_alone() -> None:
+    assert newcomers(7) == newcomers(7)
+    assert not {each.email for each in newcomers(7)} & {each.email for each in newcomers(8)}
+    assert len({each.user_id for each in newcomers(7)}) == CUSTOMERS

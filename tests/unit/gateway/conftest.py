@@ -2,22 +2,29 @@
 
 from __future__ import annotations
 
+import base64
 from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any, NamedTuple
 
 import msgspec
 import pytest
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from litestar.testing import AsyncTestClient
 
+from actors.mesh import MeshError
 from actors.mesh._principals import Signer, Verifier
 from actors.mesh._telemetry import FinishedSpan, Telemetry
+from actors.mesh.adapters.memory.bus import MemoryBus
 from actors.mesh.testing.clock import FakeClock
+from gateway.access_tokens import AccessTokens
 from gateway.app import create_app
-from gateway.auth import DevelopmentTokens
+from gateway.auth import DevelopmentTokens, UserTokens
 from gateway.limits import Bounds
+from gateway.live.broadcast import Broadcast, LiveBounds
+from gateway.standings import Standings
 from schemas.envelope import Envelope
-from schemas.message import Accepted, Event, Message
+from schemas.message import Accepted, Event, Message, reply_type
 from schemas.principal import Principal
 
 ADA = Principal(subject="cust-ada", roles=("customer",), name="Ada")
@@ -27,7 +34,11 @@ PEOPLE = {
     "sam-token": Principal(subject="staff-sam", roles=("support",)),
     "wendy-token": Principal(subject="staff-wendy", roles=("warehouse",)),
     "otto-token": Principal(subject="staff-otto", roles=("operator",)),
+    "fiona-token": Principal(subject="staff-fiona", roles=("finance",)),
+    "alma-token": Principal(subject="staff-alma", roles=("admin",)),
 }
+ACCESS_KEY = Ed25519PrivateKey.from_private_bytes(bytes(range(64, 96)))
+ACCESS_KEYS = {"key-1": ACCESS_KEY.public_key().public_bytes_raw()}
 ORDER = {
     "lines": [{"sku": "tea", "quantity": 2}],
     "deliver_to": "Ada, 1 Engine Row",
@@ -71,6 +82,10 @@ class FakeMesh:
         self.parts: Mapping[str, str] = {"nats": "ok", "orders": "ok"}
         self.probes = 0
 
+    async def ask(self, message: Message, envelope: Envelope | None = None) -> Any:
+        reply = await self.ask_raw(message, envelope or Envelope())
+        return msgspec.json.decode(reply.body, type=reply_type(type(message)))
+
     async def ask_raw(self, message: Message, envelope: Envelope) -> Reply:
         self.asked.append((message, envelope))
         answer = self.answers.get(type(message).__name__, Accepted(entity_id="x", version=1))
@@ -109,6 +124,18 @@ class FakeIds:
         return 0.5
 
 
+def encoded(part: object) -> str:
+    """One segment of a JWT: of bytes as they are, of anything else as JSON."""
+    raw = part if isinstance(part, bytes) else msgspec.json.encode(part)
+    return base64.urlsafe_b64encode(raw).rstrip(b"=").decode()
+
+
+def signed(header: object, claims: object) -> str:
+    """A token with the signature of users, whatever it says: written by hand, as libraries refuse to make bad ones."""
+    said = f"{encoded(header)}.{encoded(claims)}"
+    return f"{said}.{encoded(ACCESS_KEY.sign(said.encode()))}"
+
+
 class Answer(NamedTuple):
     status: int
     headers: dict[str, str]
@@ -120,22 +147,40 @@ class Answer(NamedTuple):
         return msgspec.json.decode(self.body)
 
 
+class People:
+    """Lets in whom it knows, until the test says otherwise."""
+
+    def __init__(self, mesh: FakeMesh, clock: FakeClock) -> None:
+        self.refuses: MeshError | None = None
+        self._known = UserTokens(AccessTokens(ACCESS_KEYS, clock), Standings(mesh, clock), DevelopmentTokens(PEOPLE))
+
+    async def __call__(self, authorization: str) -> Principal:
+        if self.refuses is not None:
+            raise self.refuses
+        return await self._known(authorization)
+
+
 class Gateway:
     """The app, its doubles, and a way to call it with bytes that no HTTP client would send."""
 
-    def __init__(self, bounds: Bounds | None = None) -> None:
+    def __init__(self, bounds: Bounds | None = None, live: LiveBounds | None = None) -> None:
         self.mesh = FakeMesh()
         self.clock = FakeClock()
         self.spans: list[FinishedSpan] = []
         self.signer = Signer(bytes(range(32)), "gateway", self.clock)
         self.verifier = Verifier({"gateway": self.signer.public_key}, self.clock)
+        self.people = People(self.mesh, self.clock)
+        self.bus = MemoryBus(self.clock)
+        self.live = Broadcast(self.bus, clock=self.clock, ids=FakeIds(), bounds=live or LiveBounds())
         self.app = create_app(
             self.mesh,
-            authenticate=DevelopmentTokens(PEOPLE),
+            authenticate=self.people,
+            access_keys=ACCESS_KEYS,
             signer=self.signer,
             clock=self.clock,
             ids=FakeIds(),
             telemetry=Telemetry("gateway", collect=self.spans),
+            live=self.live,
             bounds=bounds or Bounds(),
         )
 
@@ -180,6 +225,11 @@ def gateway() -> Gateway:
 
 @pytest.fixture
 def gateway_within() -> Callable[[Bounds], Gateway]:
+    return Gateway
+
+
+@pytest.fixture
+def gateway_of() -> type[Gateway]:
     return Gateway
 
 

@@ -6,6 +6,9 @@ from typing import Any
 
 import pytest
 
+from schemas.envelope import derived_id
+from schemas.principal import Principal
+
 
 @pytest.mark.parametrize(
     ("value", "code"),
@@ -52,3 +55,24 @@ async def test_a_person_is_signed_once_while_the_token_lasts(gateway: Any, clien
     for _ in range(3):
         await client.get("/v1/items")
     assert len({envelope.principal for _, envelope in gateway.mesh.asked}) == 1
+
+
+@pytest.mark.parametrize("token", ["", "nobodys-token", "ada-token", "a.b.c"])
+async def test_what_needs_no_log_in_is_asked_as_nobody_whatever_is_shown(gateway: Any, token: str) -> None:
+    """A client that refreshes shows its old token too: that one must not stand in the way of the new one."""
+    answer = await gateway.call("POST", "/v1/sessions/s-1/refresh", b'{"refresh_token":"s-1.0.mac"}', token=token)
+    assert answer.status == 200
+    assert answer.headers["cache-control"] == "no-store"
+    ((_, envelope),) = gateway.mesh.asked
+    assert gateway.verifier.verify(envelope.principal) == Principal(subject="anonymous", roles=("anonymous",))
+
+
+async def test_a_log_in_is_named_by_its_key_and_answered_with_its_tokens(gateway: Any) -> None:
+    body = b'{"email":"ada@example.org","password":"correct horse"}'
+    key = [(b"idempotency-key", b"k-1")]
+    for _ in range(2):
+        assert (await gateway.call("POST", "/v1/sessions", body, token="", headers=key)).status == 201
+    first, second = (message for message, _ in gateway.mesh.asked)
+    assert first == second
+    assert first.session_id == derived_id("anonymous", "LogIn", "k-1")
+    assert "correct horse" not in str(gateway.spans)

@@ -56,7 +56,7 @@ def test_nothing_that_is_sent_is_a_500(
     shared.mesh.asked.clear()
     route = data.draw(st.sampled_from(ROUTES))
     path = IN_PATH.sub(lambda _: data.draw(words), route.path)
-    token = data.draw(st.sampled_from(["ada-token", "otto-token"]))
+    token = data.draw(st.sampled_from(["ada-token", "alma-token"]))
     answer = asyncio.run(shared.call(route.method, path, body, query=query, headers=given_headers, token=token))
     assert answer.status < 500, answer
     if answer.status >= 400:

@@ -27,7 +27,18 @@ def test_without_tokens_nobody_is_known() -> None:
     assert read_settings(GatewaySettings, COMPLETE).development_tokens is None
 
 
-@pytest.mark.parametrize("person", [{"subject": "a.b", "roles": []}, {"subject": "a", "roles": ["root"]}])
+def test_access_tokens_are_verified_by_a_few_keys() -> None:
+    keys = {f"key-{number}": base64.b64encode(bytes([number]) * 32).decode() for number in range(9)}
+    eight = msgspec.json.encode(dict(list(keys.items())[:8])).decode()
+    assert len(read_settings(GatewaySettings, COMPLETE | {"MESH_ACCESS_VERIFY_KEYS": eight}).access_verify_keys) == 8
+    with pytest.raises(SettingsError, match="MESH_ACCESS_VERIFY_KEYS holds 9 keys, 8 at most"):
+        read_settings(GatewaySettings, COMPLETE | {"MESH_ACCESS_VERIFY_KEYS": msgspec.json.encode(keys).decode()})
+
+
+@pytest.mark.parametrize(
+    "person",
+    [{"subject": "a.b", "roles": []}, {"subject": "a", "roles": ["root"]}, {"subject": "a", "roles": ["service"]}],
+)
 def test_a_person_that_cannot_be_stops_the_start(person: object) -> None:
     tokens = msgspec.json.encode({"t": person}).decode()
     with pytest.raises(SettingsError):

@@ -16,6 +16,7 @@ from actors.mesh.adapters.memory.bus import MemoryBus
 from actors.mesh.testing.clock import FakeClock
 from gateway.app import create_app
 from gateway.auth import DevelopmentTokens
+from gateway.live.broadcast import Broadcast
 from schemas.envelope import DEADLINE, ERROR, PRINCIPAL, REPEATED
 from schemas.message import Accepted, Refusal, shard, subject_of
 from schemas.orders import GetOrder, OrderReserved, PlaceOrder
@@ -86,6 +87,7 @@ async def house() -> Any:
         clock=clock,
         ids=FakeIds(),
         telemetry=telemetry,
+        live=Broadcast(bus, clock=clock, ids=FakeIds()),
     )
     async with AsyncTestClient(app) as client:
         client.headers["authorization"] = "Bearer t"

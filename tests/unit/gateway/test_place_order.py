@@ -157,7 +157,7 @@ async def test_an_order_of_unknown_outcome_says_how_to_ask_again(gateway: Any, c
 
 
 async def test_staff_say_for_whom_they_order(gateway: Any, client: Any, order: Any) -> None:
-    staff = {"authorization": "Bearer otto-token", "prefer": "respond-async"}
+    staff = {"authorization": "Bearer alma-token", "prefer": "respond-async"}
     answer = await client.post("/v1/orders", json=order, headers=staff)
     assert (answer.status_code, answer.json()["pointer"]) == (400, "/customer_id")
     answer = await client.post("/v1/orders?customer_id=cust-ada", json=order, headers=staff)

@@ -42,7 +42,7 @@ def stop(event: Any) -> Close:
     return Close(counter_id="a")
 
 
-def react(event: Any) -> None:
+def react(event: Any, happened: Any) -> None:
     return None
 
 

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import asyncio
+from dataclasses import replace
+
 import msgspec
 import pytest
 
-from actors.mesh import Refused
+from actors.mesh import Broken, Refused, decides
 from actors.mesh._commit import WITHHELD, Asked, sealed_request
+from actors.mesh.testing.asking import ask_pool
 from actors.mesh.testing.memory_mesh import TESTER, MemoryMesh
 from actors.mesh.testing.toys import lockers
-from actors.mesh.testing.toys.lockers import Codes, OpenLocker, Relabel, Rent, TableCodes
+from actors.mesh.testing.toys.lockers import Codes, GuessPin, MoveIn, OpenLocker, Relabel, Rent, TableCodes
 from schemas.envelope import OWNER, Envelope
-from schemas.message import Accepted
+from schemas.message import Accepted, subject_of
 
 ONE = Envelope(command_id="00000000-0000-4000-8000-000000000001")
 PIN = "1234"
@@ -89,3 +93,62 @@ async def test_every_event_says_whose_entity_it_is_about() -> None:
         await mesh.client.ask(Relabel(locker_id="a", label="boots"))
         events = mesh.truth.domain("lockers").events["locker/a"]
         assert [msgspec.json.decode(event.headers)[OWNER] for event in events] == ["ada", "ada"]
+
+
+def events_of(mesh: MemoryMesh, locker_id: str) -> list[str]:
+    return [event.name for event in mesh.truth.domain("lockers").events.get(f"locker/{locker_id}", [])]
+
+
+async def test_a_refusal_in_the_place_of_a_reply_is_told_after_the_events_are_written() -> None:
+    async with locker_mesh() as mesh:
+        await mesh.client.ask(rent("a", "skis"))
+        with pytest.raises(Refused, match="pin_refused"):
+            await mesh.client.ask(GuessPin(locker_id="a", pin="0000"), ONE)
+        assert events_of(mesh, "a") == ["locker_rented", "locker_locked"]
+        with pytest.raises(Refused, match="command_done"):
+            await mesh.client.ask(GuessPin(locker_id="a", pin="0000"), ONE)
+        assert (await mesh.client.ask(GuessPin(locker_id="a", pin=PIN))).times == 1
+
+
+async def test_a_reply_that_would_be_remembered_is_no_refusal() -> None:
+    decisions = [decides(each.command, each.decide, consults=each.consults, replies=each.replies)
+                 for each in lockers.actor.aggregates[0].decisions if each.command is GuessPin]  # fmt: skip
+    aggregate = replace(lockers.actor.aggregates[0], decisions=(decides(Rent, lockers.rent), *decisions))
+    forgetful = replace(lockers.actor, aggregates=(aggregate,))
+    async with MemoryMesh([forgetful], outside={Codes: TableCodes()}) as mesh:
+        await mesh.client.ask(rent("a", "skis"))
+        with pytest.raises(Broken):
+            await mesh.client.ask(GuessPin(locker_id="a", pin="0000"))
+        assert events_of(mesh, "a") == ["locker_rented"]
+
+
+async def test_a_consultation_may_hold_another_entity_which_then_gets_events_too() -> None:
+    async with locker_mesh() as mesh:
+        await mesh.client.ask(rent("a", "skis"))
+        await mesh.client.ask(rent("b", "boots"))
+        assert await mesh.client.ask(MoveIn(locker_id="b", label="skis")) == Accepted(entity_id="b", version=2)
+        assert events_of(mesh, "a") == ["locker_rented", "locker_emptied"]
+
+
+async def test_two_pools_that_hold_the_same_entity_besides_are_both_written_one_after_the_other() -> None:
+    async with MemoryMesh([lockers.actor], outside={Codes: TableCodes()}, pools_per_domain=2) as mesh:
+        for locker_id, label in (("a", "skis"), ("b", "boots"), ("c", "hats")):
+            await mesh.client.ask(rent(locker_id, label))
+        here, there = mesh.pools
+        await asyncio.gather(
+            ask_pool(mesh, here, MoveIn(locker_id="b", label="skis")),
+            ask_pool(mesh, there, MoveIn(locker_id="c", label="skis")),
+        )
+        assert events_of(mesh, "a") == ["locker_rented", "locker_emptied", "locker_emptied"]
+
+
+async def test_a_repeat_is_known_by_all_but_what_nobody_may_keep() -> None:
+    async with locker_mesh() as mesh:
+        await mesh.client.ask(rent("a", "skis"))
+        await mesh.client.ask(open_locker(), ONE)
+        with pytest.raises(Refused, match="command_done"):
+            await mesh.client.ask(open_locker("0000"), ONE)
+        kept = mesh.truth.domain("lockers").commands[ONE.command_id].fingerprint
+        subject, privacy = subject_of(OpenLocker), mesh.privacy()
+        assert kept == privacy.fingerprint(subject, TESTER.subject, open_locker(WITHHELD))
+        assert kept != privacy.fingerprint(subject, TESTER.subject, open_locker())

@@ -45,6 +45,22 @@ def test_a_log_line_names_its_span_and_hides_secrets(capsys: pytest.CaptureFixtu
     assert told[0]["nested"] == {"apiToken": "[masked]", "order_id": "o-1"}
 
 
+@pytest.mark.usefixtures("root_logger")
+@pytest.mark.parametrize(
+    "text", ["a\nb", "a\r\n{}", "\x1b[31mred\x1b[0m", "\x00", "\u2028", "\x85", "\x9b2J", "\u202e"]
+)
+def test_whatever_a_text_holds_it_is_one_line_and_commands_no_terminal(
+    capsys: pytest.CaptureFixture[str], text: str
+) -> None:
+    configure_logging("orders")
+    get_logger().info("told", text=text, nested={text: [text]})
+    logging.getLogger("driver").warning("cannot reach %s", text)
+    written = capsys.readouterr().out
+    assert written.replace("\n", "").isprintable()
+    told = [json.loads(line) for line in written.split("\n")[:-1]]
+    assert [line["event"] for line in told] == ["told", f"cannot reach {text}"]
+
+
 @pytest.mark.parametrize("key", ["password", "card_number", "X-Api-Key", "accessToken", "AUTHORIZATION", "key", "pan"])
 def test_a_key_that_may_hold_a_secret_is_masked(key: str) -> None:
     assert mask({key: {"deep": "hunter2"}}) == {key: "[masked]"}

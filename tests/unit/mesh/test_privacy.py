@@ -18,11 +18,11 @@ from actors.mesh._privacy import ERASED, PREFIX, DataKeys, Privacy
 from actors.mesh.adapters.memory.data_keys import MemoryDataKeys
 from schemas.message import Event, Id, Personal
 from schemas.orders import PlaceOrder
-from schemas.users import CustomerRegistered, CustomerView
+from schemas.users import UserRegistered, UserView
 from schemas.values import Line
 
 NAME, EMAIL = "Grace Hopper", "grace@example.org"
-REGISTERED = CustomerRegistered(customer_id="c1", name=NAME, email=EMAIL)
+REGISTERED = UserRegistered(user_id="c1", name=NAME, email=EMAIL)
 
 
 class Note(msgspec.Struct, frozen=True):
@@ -70,14 +70,14 @@ def privacy(keys: DataKeys | None = None, clock: Hands | None = None, **keyword:
 
 async def test_what_is_sealed_opens_again() -> None:
     here = privacy()
-    assert await here.open(CustomerRegistered, await here.seal(REGISTERED)) == REGISTERED
+    assert await here.open(UserRegistered, await here.seal(REGISTERED)) == REGISTERED
 
 
 async def test_the_plain_text_is_nowhere_in_sealed_bytes() -> None:
     sealed = await privacy().seal(REGISTERED)
     assert NAME.encode() not in sealed
     assert EMAIL.encode() not in sealed
-    assert b'"customer_id":"c1"' in sealed
+    assert b'"user_id":"c1"' in sealed
 
 
 async def test_the_same_name_is_sealed_differently_each_time() -> None:
@@ -99,7 +99,7 @@ async def test_a_struct_without_personal_fields_is_plain_json_and_asks_for_no_ke
 
 
 async def test_empty_and_absent_texts_stay_as_they_are() -> None:
-    sealed = msgspec.json.decode(await privacy().seal(CustomerRegistered(customer_id="c1", name="", email=EMAIL)))
+    sealed = msgspec.json.decode(await privacy().seal(UserRegistered(user_id="c1", name="", email=EMAIL)))
     assert sealed["name"] == ""
     assert msgspec.json.decode(await privacy().seal(Dossier(person_id="p")))["nickName"] is None
 
@@ -137,15 +137,19 @@ def test_paths_are_told_by_name() -> None:
 async def test_an_erased_person_is_erased_in_event_and_view_and_for_ever() -> None:
     here = privacy()
     event = await here.seal(REGISTERED)
-    opened = await here.open(CustomerRegistered, event)
-    view = await here.seal(CustomerView(customer_id="c1", status="active", name=opened.name, email=opened.email))
+    opened = await here.open(UserRegistered, event)
+    view = await here.seal(
+        UserView(
+            user_id="c1", status="active", name=opened.name, email=opened.email, roles=("customer",), registered_at_ms=1
+        )
+    )
     await here.erase("c1")
-    gone = CustomerView(customer_id="c1", status="active", name=ERASED, email=ERASED)
-    assert await here.open(CustomerView, view) == gone
-    assert await here.open(CustomerRegistered, event) == CustomerRegistered(customer_id="c1", name=ERASED, email=ERASED)
+    gone = UserView(user_id="c1", status="active", name=ERASED, email=ERASED, roles=("customer",), registered_at_ms=1)
+    assert await here.open(UserView, view) == gone
+    assert await here.open(UserRegistered, event) == UserRegistered(user_id="c1", name=ERASED, email=ERASED)
     again = await here.seal(REGISTERED)
     assert msgspec.json.decode(again)["name"] == ERASED
-    assert (await here.open(CustomerRegistered, again)).name == ERASED
+    assert (await here.open(UserRegistered, again)).name == ERASED
 
 
 async def test_one_may_be_erased_before_having_a_key() -> None:
@@ -156,10 +160,10 @@ async def test_one_may_be_erased_before_having_a_key() -> None:
 
 async def test_erasing_one_person_leaves_the_others() -> None:
     here = privacy()
-    other = CustomerRegistered(customer_id="c2", name="Ada", email="ada@example.org")
+    other = UserRegistered(user_id="c2", name="Ada", email="ada@example.org")
     bodies = [await here.seal(REGISTERED), await here.seal(other)]
     await here.erase("c1")
-    assert [event.name for event in await here.open_many(CustomerRegistered, bodies)] == [ERASED, "Ada"]
+    assert [event.name for event in await here.open_many(UserRegistered, bodies)] == [ERASED, "Ada"]
 
 
 async def test_an_erasure_elsewhere_is_felt_when_the_cached_key_runs_out() -> None:
@@ -168,9 +172,9 @@ async def test_an_erasure_elsewhere_is_felt_when_the_cached_key_runs_out() -> No
     sealed = await here.seal(REGISTERED)
     await there.erase("c1")
     clock.ms += LIFETIME_MS - 1
-    assert (await here.open(CustomerRegistered, sealed)).name == NAME
+    assert (await here.open(UserRegistered, sealed)).name == NAME
     clock.ms += 1
-    assert (await here.open(CustomerRegistered, sealed)).name == ERASED
+    assert (await here.open(UserRegistered, sealed)).name == ERASED
 
 
 async def test_a_key_read_before_the_erasure_does_not_come_back_after_it() -> None:
@@ -186,12 +190,12 @@ async def test_a_key_read_before_the_erasure_does_not_come_back_after_it() -> No
     keys = Slow()
     sealed = await privacy(keys).seal(REGISTERED)
     here, keys.held = privacy(keys), asyncio.Event()
-    reading = asyncio.create_task(here.open(CustomerRegistered, sealed))
+    reading = asyncio.create_task(here.open(UserRegistered, sealed))
     await asyncio.sleep(0)
     await here.erase("c1")
     keys.held.set()
     assert (await reading).name == ERASED
-    assert (await here.open(CustomerRegistered, sealed)).name == ERASED
+    assert (await here.open(UserRegistered, sealed)).name == ERASED
 
 
 async def test_two_that_race_to_make_a_key_end_with_the_same() -> None:
@@ -204,30 +208,30 @@ async def test_two_that_race_to_make_a_key_end_with_the_same() -> None:
     keys = Late()
     first, second = privacy(keys), privacy(keys)
     one, two = await asyncio.gather(first.seal(REGISTERED), second.seal(REGISTERED))
-    assert await privacy(keys).open_many(CustomerRegistered, [one, two]) == [REGISTERED, REGISTERED]
+    assert await privacy(keys).open_many(UserRegistered, [one, two]) == [REGISTERED, REGISTERED]
 
 
 async def test_a_ciphertext_moved_to_another_field_does_not_open() -> None:
     here = privacy()
     body = msgspec.json.decode(await here.seal(REGISTERED))
     body["name"], body["email"] = body["email"], body["name"]
-    with pytest.raises(Broken, match=r"CustomerRegistered\.name of c1"):
-        await here.open(CustomerRegistered, msgspec.json.encode(body))
+    with pytest.raises(Broken, match=r"UserRegistered\.name of c1"):
+        await here.open(UserRegistered, msgspec.json.encode(body))
 
 
 async def test_a_ciphertext_moved_to_another_person_does_not_open() -> None:
     here = privacy()
-    other = msgspec.json.decode(await here.seal(CustomerRegistered(customer_id="c2", name="Ada", email=EMAIL)))
+    other = msgspec.json.decode(await here.seal(UserRegistered(user_id="c2", name="Ada", email=EMAIL)))
     body = msgspec.json.decode(await here.seal(REGISTERED)) | {"name": other["name"]}
     with pytest.raises(Broken, match="name of c1"):
-        await here.open(CustomerRegistered, msgspec.json.encode(body))
+        await here.open(UserRegistered, msgspec.json.encode(body))
 
 
 async def test_a_ciphertext_moved_to_another_type_or_another_place_in_a_list_does_not_open() -> None:
     here = privacy()
     event = msgspec.json.decode(await here.seal(REGISTERED))
     with pytest.raises(Broken):
-        await here.open(CustomerView, msgspec.json.encode({**event, "status": "active"}))
+        await here.open(UserView, msgspec.json.encode({**event, "status": "active", "registered_at_ms": 1}))
     dossier = msgspec.json.decode(await here.seal(DOSSIER))
     dossier["notes"].reverse()
     with pytest.raises(Broken, match=r"notes\[0\]\.text"):
@@ -236,7 +240,7 @@ async def test_a_ciphertext_moved_to_another_type_or_another_place_in_a_list_doe
 
 async def test_each_flipped_bit_of_a_ciphertext_is_noticed() -> None:
     here = privacy()
-    body = msgspec.json.decode(await here.seal(CustomerRegistered(customer_id="c1", name="Ada", email="")))
+    body = msgspec.json.decode(await here.seal(UserRegistered(user_id="c1", name="Ada", email="")))
     text = body["name"].removeprefix(PREFIX)
     raw = base64.urlsafe_b64decode(text + "=" * (-len(text) % 4))
     for bit in range(len(raw) * 8):
@@ -244,7 +248,7 @@ async def test_each_flipped_bit_of_a_ciphertext_is_noticed() -> None:
         flipped[bit // 8] ^= 1 << bit % 8
         name = PREFIX + base64.urlsafe_b64encode(flipped).rstrip(b"=").decode()
         with pytest.raises(Broken):
-            await here.open(CustomerRegistered, msgspec.json.encode({**body, "name": name}))
+            await here.open(UserRegistered, msgspec.json.encode({**body, "name": name}))
 
 
 @pytest.mark.parametrize("damaged", ["", "!!!", "AAAA", "A"])
@@ -252,35 +256,35 @@ async def test_what_is_no_ciphertext_behind_the_prefix_is_broken_not_a_crash(dam
     here = privacy()
     body = msgspec.json.decode(await here.seal(REGISTERED)) | {"name": PREFIX + damaged}
     with pytest.raises(Broken):
-        await here.open(CustomerRegistered, msgspec.json.encode(body))
+        await here.open(UserRegistered, msgspec.json.encode(body))
 
 
 async def test_another_master_key_opens_nothing() -> None:
     keys = MemoryDataKeys()
     sealed = await privacy(keys).seal(REGISTERED)
     with pytest.raises(Broken, match="c1"):
-        await privacy(keys, master_key=b"x" * 32).open(CustomerRegistered, sealed)
+        await privacy(keys, master_key=b"x" * 32).open(UserRegistered, sealed)
 
 
 async def test_lost_keys_are_a_fault_and_not_an_erasure() -> None:
     sealed = await privacy().seal(REGISTERED)
     with pytest.raises(Broken, match="no data key of c1"):
-        await privacy().open(CustomerRegistered, sealed)
+        await privacy().open(UserRegistered, sealed)
 
 
 async def test_a_text_kept_before_its_field_was_marked_still_reads() -> None:
-    assert await privacy().open(CustomerRegistered, msgspec.json.encode(REGISTERED)) == REGISTERED
+    assert await privacy().open(UserRegistered, msgspec.json.encode(REGISTERED)) == REGISTERED
 
 
 async def test_a_text_that_looks_sealed_is_a_text_like_any_other() -> None:
     here = privacy()
-    sly = CustomerRegistered(customer_id="c1", name=PREFIX + "AAAA", email=ERASED)
-    assert await here.open(CustomerRegistered, await here.seal(sly)) == sly
+    sly = UserRegistered(user_id="c1", name=PREFIX + "AAAA", email=ERASED)
+    assert await here.open(UserRegistered, await here.seal(sly)) == sly
 
 
 async def test_personal_data_of_nobody_is_a_bug() -> None:
     with pytest.raises(ValueError, match="its person's id is empty"):
-        await privacy().seal(CustomerRegistered(customer_id="", name=NAME, email=""))
+        await privacy().seal(UserRegistered(user_id="", name=NAME, email=""))
 
 
 async def test_bodies_are_sealed_whole_under_the_domain_or_a_person() -> None:
@@ -317,7 +321,7 @@ def test_a_mask_hides_what_is_personal_and_nothing_else() -> None:
     assert masked["notes"] == [{"text": MASK, "author": "ann"}, {"text": MASK, "author": ""}]
     assert masked["personId"] == "p1"
     assert masked["tags"] == [MASK, ""]
-    assert Privacy.mask(CustomerRegistered, {"name": ["odd"], "email": None}) == {"name": MASK, "email": None}
+    assert Privacy.mask(UserRegistered, {"name": ["odd"], "email": None}) == {"name": MASK, "email": None}
     assert Privacy.mask(Dossier, {"notes": "odd", "byDay": 3}) == {"notes": "odd", "byDay": 3}
 
 
@@ -404,10 +408,10 @@ def test_a_struct_that_contains_itself_is_fine_without_marks() -> None:
 def test_any_text_comes_back_as_it_was(name: str, email: str, notes: list[str]) -> None:
     async def round_trip() -> None:
         here = privacy()
-        event = CustomerRegistered(customer_id="c1", name=name, email=email)
+        event = UserRegistered(user_id="c1", name=name, email=email)
         dossier = Dossier(person_id="c1", notes=tuple(Note(text) for text in notes))
         assert await here.open_mixed(
-            [(CustomerRegistered, await here.seal(event)), (Dossier, await here.seal(dossier))]
+            [(UserRegistered, await here.seal(event)), (Dossier, await here.seal(dossier))]
         ) == [event, dossier]
 
     asyncio.run(round_trip())

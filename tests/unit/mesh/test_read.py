@@ -24,6 +24,17 @@ async def test_a_version_that_is_not_written_yet_is_answered_with_a_fault_and_no
             await reader(mesh).one(CounterView, "a", at_least_version=2)
 
 
+async def test_what_is_asked_for_as_of_now_is_not_a_moment_behind() -> None:
+    async with toy_mesh() as mesh:
+        await mesh.client.ask(Count(counter_id="a", amount=1))
+        await at_rest(mesh)
+        for reading in mesh.pools[0]._readers:
+            await reading.stop()
+        await mesh.client.ask(Count(counter_id="a", amount=1))
+        assert (await reader(mesh).one(CounterView, "a")).total == 1
+        assert (await reader(mesh).one(CounterView, "a", current=True)).total == 2
+
+
 async def test_what_nobody_wrote_is_unknown() -> None:
     async with toy_mesh() as mesh:
         with pytest.raises(Refused, match="counter_unknown"):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 from typing import Any
 
 import msgspec
@@ -20,7 +21,7 @@ from actors.mesh.testing.toys.counters import Claim, Close, Count, GetCounter, S
 from actors.mesh.testing.toys.limits import SetLimit
 from schemas.envelope import ERROR
 from schemas.message import Failure, Refusal
-from schemas.principal import PERMISSIONS, Principal
+from schemas.principal import Principal
 
 EVE = Principal(subject="eve", roles=("customer",))
 
@@ -122,8 +123,8 @@ async def test_a_role_without_the_permission_is_refused() -> None:
             await mesh.client_of(EVE).ask(GetCounter(counter_id="a"))
 
 
-async def test_what_is_somebody_elses_is_refused_to_a_customer(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(PERMISSIONS, "customer", frozenset({"counters:claim"}))
+async def test_what_is_somebody_elses_is_refused_to_a_customer(customers_may: Callable[[str], None]) -> None:
+    customers_may("counters:claim")
     async with toy_mesh() as mesh:
         with pytest.raises(Refused) as refused:
             await mesh.client_of(EVE).ask(Claim(counter_id="a", customer_id="ada"))

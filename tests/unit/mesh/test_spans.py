@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 
+import msgspec
 import pytest
 
+from actors.mesh._open_spans import FAILURES_KEPT_A_SECOND
 from actors.mesh._telemetry import (
     FinishedSpan,
     SpanKind,
@@ -21,7 +24,7 @@ from actors.mesh._telemetry import (
 
 TRACE, SPAN = "0af7651916cd43dd8448eb211c80319c", "b7ad6b7169203331"
 SAMPLED = TraceContext(bytes.fromhex(TRACE), bytes.fromhex(SPAN), True)
-UNSAMPLED = SAMPLED._replace(sampled=False)
+UNSAMPLED = msgspec.structs.replace(SAMPLED, sampled=False)
 
 
 class SaysNoError(Exception):
@@ -54,7 +57,7 @@ def telemetry(spans: list[FinishedSpan]) -> Telemetry:
     ],
 )
 def test_a_wellformed_header_is_read(header: str, sampled: bool) -> None:
-    assert parse_traceparent(header) == SAMPLED._replace(sampled=sampled)
+    assert parse_traceparent(header) == msgspec.structs.replace(SAMPLED, sampled=sampled)
 
 
 @pytest.mark.parametrize(
@@ -146,12 +149,72 @@ def test_an_unsampled_trace_records_nothing_and_its_ids_travel_on(
 ) -> None:
     with telemetry.span("serve", SpanKind.SERVER, parent=UNSAMPLED) as span:
         span.set("mesh.key", "o-1")
-        span.fail("not heard")
-        with telemetry.span("below"):
+        with telemetry.span("below") as below:
+            below.fail("no entrance, so it is not kept")
             header = traceparent()
         telemetry.record("wait", SpanKind.INTERNAL, parent=span.context, start_ns=1, end_ns=2)
     assert header == f"00-{TRACE}-{SPAN}-00"
     assert spans == []
+
+
+def fails(telemetry: Telemetry, how: BaseException | str | None, kind: SpanKind = SpanKind.SERVER) -> None:
+    with telemetry.span("serve", kind, parent=UNSAMPLED, attributes={"http.route": "/"}, start_ns=7) as span:
+        span.set("mesh.key", "o-1")
+        if isinstance(how, str):
+            span.fail(how)
+        elif how is not None:
+            raise how
+
+
+@pytest.mark.parametrize("kind", [SpanKind.SERVER, SpanKind.CONSUMER])
+def test_a_hop_that_fails_in_an_unsampled_trace_is_recorded_below_its_root(
+    telemetry: Telemetry, spans: list[FinishedSpan], kind: SpanKind
+) -> None:
+    fails(telemetry, "unavailable", kind)
+    with pytest.raises(LookupError):
+        fails(telemetry, LookupError("anna@example.org"), kind)
+    first, second = spans
+    assert (first.trace_id, first.parent_id, first.start_ns) == (UNSAMPLED.trace_id, UNSAMPLED.span_id, 7)
+    assert first.attributes == {"http.route": "/", "mesh.key": "o-1", "mesh.sampled": False}
+    assert (first.error, second.error) == ("unavailable", "LookupError")
+    assert len({first.span_id, second.span_id, UNSAMPLED.span_id}) == 3
+
+
+def test_the_root_of_an_unsampled_trace_that_fails_has_the_ids_that_travelled(spans: list[FinishedSpan]) -> None:
+    telemetry = Telemetry("gateway", ratio=0.0, collect=spans)
+    with telemetry.span("request", SpanKind.SERVER, parent=None) as root:
+        header = parse_traceparent(traceparent())
+        with Telemetry("orders", collect=spans).span("place", SpanKind.SERVER, parent=header) as hop:
+            hop.fail("broken")
+        root.fail("broken")
+    assert span_tree(spans) == "gateway: request [server] !error\n  orders: place [server] !error\n"
+    assert {span.trace_id for span in spans} == {root.context.trace_id}
+
+
+@pytest.mark.parametrize("how", [None, SaysNoError(), asyncio.CancelledError()])
+def test_what_did_not_fail_in_an_unsampled_trace_is_not_recorded(
+    telemetry: Telemetry, spans: list[FinishedSpan], how: BaseException | None
+) -> None:
+    with contextlib.suppress(SaysNoError, asyncio.CancelledError):
+        fails(telemetry, how)
+    assert spans == []
+
+
+def test_an_outage_is_no_storm_of_spans(spans: list[FinishedSpan]) -> None:
+    now_ns = 5_999_999_999
+    telemetry = Telemetry("orders", collect=spans, now_ns=lambda: now_ns)
+    for _ in range(FAILURES_KEPT_A_SECOND + 7):
+        fails(telemetry, "unavailable")
+    assert (len(spans), telemetry.failures.left_out) == (FAILURES_KEPT_A_SECOND, 7)
+    now_ns += 1
+    fails(telemetry, "unavailable")
+    assert (len(spans), telemetry.failures.left_out) == (FAILURES_KEPT_A_SECOND + 1, 7)
+
+
+def test_switched_off_a_process_records_no_failure_either() -> None:
+    telemetry = open_telemetry(TelemetrySettings(service="orders"))
+    fails(telemetry, "unavailable")
+    assert telemetry.failures.left_out == 0
 
 
 def test_the_head_ratio_decides_by_the_trace_id_alone(spans: list[FinishedSpan]) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from typing import Any
 
@@ -23,7 +23,7 @@ from actors.mesh.testing.toys.counters import Close, Count, CountWithin, GetCoun
 from actors.mesh.testing.toys.limits import SetLimit
 from schemas.envelope import COMMAND_ID, DEADLINE, PRINCIPAL, Envelope, read_envelope
 from schemas.message import Accepted, Refusal
-from schemas.principal import PERMISSIONS, Principal
+from schemas.principal import Principal
 from schemas.tells import TellOutcome
 
 ONE = "00000000-0000-4000-8000-000000000001"
@@ -131,8 +131,10 @@ async def test_an_id_that_was_another_command_is_refused_and_the_first_stays_as_
         assert mesh.truth.domain("counters").version("counter/a") == 1
 
 
-async def test_what_one_told_is_pending_to_another_and_open_to_an_operator(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(PERMISSIONS, "customer", frozenset({"counters:count"}))
+async def test_what_one_told_is_pending_to_another_and_open_to_an_operator(
+    customers_may: Callable[[str], None],
+) -> None:
+    customers_may("counters:count")
     async with toy_mesh() as mesh:
         mallory = mesh.client_of(MALLORY)
         refused = await mesh.client_of(Principal(subject="ada", roles=("customer",))).tell(count(amount=999))

@@ -27,7 +27,7 @@ from schemas.orders import (
     PlaceOrder,
     RequestCancel,
 )
-from schemas.users import CustomerView
+from schemas.users import UserView
 from schemas.values import Line, Money, PricedLine
 
 # '-' is nothing; 'a+b' are two events; a word in small letters is the code of a refusal.
@@ -86,7 +86,9 @@ PASTS: dict[str, tuple[model.OrderEvent, ...]] = {
     "cancelled": (PLACED, REQUESTED, CANCELLED),
 }
 
-ADA = CustomerView(customer_id="c1", status="active", name="Ada", email="ada@example.org")
+ADA = UserView(
+    user_id="c1", status="active", name="Ada", email="ada@example.org", roles=("customer",), registered_at_ms=1
+)
 PRICES = PriceList(prices=(Price(sku="tea", price=Money(amount_minor=450, currency="EUR")),))
 PLACE = PlaceOrder(
     order_id="o1",

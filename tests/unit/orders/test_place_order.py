@@ -7,10 +7,12 @@ from actors.mesh.testing.given import given
 from actors.orders.model import TOTAL_MINOR_MAX, customer_of, evolve, place, prices_of
 from schemas.inventory import GetPrices, Price, PriceList
 from schemas.orders import OrderCancelled, OrderPlaced, PlaceOrder
-from schemas.users import CustomerView, GetCustomer
+from schemas.users import GetUser, UserView
 from schemas.values import Line, Money, PricedLine
 
-ADA = CustomerView(customer_id="c1", status="active", name="Ada", email="ada@example.org")
+ADA = UserView(
+    user_id="c1", status="active", name="Ada", email="ada@example.org", roles=("customer",), registered_at_ms=1
+)
 PRICES = PriceList(
     prices=(
         Price(sku="tea", price=Money(amount_minor=450, currency="EUR")),
@@ -69,7 +71,9 @@ def test_an_id_taken_by_somebody_else_is_refused() -> None:
 
 
 def test_a_deactivated_customer_cannot_order() -> None:
-    closed = CustomerView(customer_id="c1", status="deactivated", name="Ada", email="ada@example.org")
+    closed = UserView(
+        user_id="c1", status="deactivated", name="Ada", email="ada@example.org", roles=("customer",), registered_at_ms=1
+    )
     given(evolve).when(place, order(("tea", 1)), closed, PRICES).refused("customer_deactivated", kind="forbidden")
 
 
@@ -106,5 +110,5 @@ def test_the_largest_total_is_the_largest_money() -> None:
 
 
 def test_it_needs_the_customer_and_each_price_once() -> None:
-    assert customer_of(order(("tea", 1))) == GetCustomer(customer_id="c1")
+    assert customer_of(order(("tea", 1))) == GetUser(user_id="c1")
     assert prices_of(order(("tea", 1), ("cup", 1), ("tea", 1))) == GetPrices(skus=("tea", "cup"))

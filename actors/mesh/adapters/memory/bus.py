@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-import contextvars
 import logging
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Mapping, Sequence
 
 from actors.mesh._errors import Overloaded, Refused, TimedOut, Unavailable
 from actors.mesh._ports.bus import (
+    BrokerSurvey,
     BusReply,
     ConsumerSpec,
     Delivered,
@@ -20,8 +20,9 @@ from actors.mesh._ports.bus import (
 )
 from actors.mesh._ports.world import Clock
 from actors.mesh.adapters.memory.following import MemoryFollower
-from actors.mesh.adapters.memory.streams import MESSAGE_ID, MemoryConsumer, MemoryStream
-from actors.mesh.adapters.memory.subjects import matcher
+from actors.mesh.adapters.memory.gathering import MemoryGathering
+from actors.mesh.adapters.memory.streams import MESSAGE_ID, MemoryConsumer, MemoryStream, surveyed
+from actors.mesh.adapters.memory.subscribing import MemorySubscription
 from actors.mesh.adapters.memory.tailing import read_on
 
 IN_FLIGHT_MAX = 1000
@@ -31,39 +32,6 @@ MESSAGE_BYTES_MAX = 262_144
 """Body and headers: what the platform's NATS server takes (`infra/nats/server.conf`)."""
 
 _log = logging.getLogger(__name__)
-
-
-class MemorySubscription:
-    """A handler and what it listens to."""
-
-    def __init__(
-        self,
-        subject: str,
-        queue: str,
-        handler: Callable[[Received], None],
-        stopped: Callable[[MemorySubscription], None],
-    ) -> None:
-        self.matches = matcher(subject)
-        self.queue = queue
-        self._handler = handler
-        self._stopped = stopped
-        # A handler runs in the context it was subscribed in, as over a wire: not in that of whoever asks.
-        self._context = contextvars.copy_context()
-
-    def deliver(self, received: Received) -> None:
-        """Let the handler have it at the next turn of the event loop."""
-        asyncio.get_running_loop().call_soon(self._handle, received, context=self._context)
-
-    async def stop(self) -> None:
-        """Take nothing more."""
-        self._stopped(self)
-        await asyncio.sleep(0)  # what was taken is handled within this turn
-
-    def _handle(self, received: Received) -> None:
-        try:
-            self._handler(received)
-        except Exception:  # noqa: BLE001 - whatever a handler does, the subscription goes on
-            _log.exception("a handler of %s failed", received.subject)
 
 
 class MemoryBus:
@@ -109,6 +77,23 @@ class MemoryBus:
         finally:
             self._in_flight -= 1
             timer.cancel()
+
+    async def gather(
+        self,
+        subject: str,
+        body: bytes,
+        headers: Mapping[str, str],
+        *,
+        timeout_seconds: float,
+        stall_seconds: float,
+        replies_max: int,
+    ) -> Sequence[BusReply]:
+        """Ask everybody who listens and return what came."""
+        self._check(body, headers)
+        gathering = MemoryGathering(self._clock, stall_seconds, replies_max)
+        if self._deliver(subject, body, headers, gathering.take):
+            await gathering.over(timeout_seconds)
+        return gathering.replies
 
     async def publish(self, subject: str, body: bytes, headers: Mapping[str, str]) -> None:
         """Tell whoever listens now, and the stream that takes the subject."""
@@ -218,6 +203,10 @@ class MemoryBus:
         self._wake()
         for follower in list(self._followers):
             await follower.crash()
+
+    async def survey(self) -> BrokerSurvey:
+        """Return the broker as it stands."""
+        return surveyed(self._streams, self._consumers, MESSAGE_BYTES_MAX)
 
     async def _expire(self, answer: asyncio.Future[BusReply], subject: str, timeout_seconds: float) -> None:
         await self._clock.sleep(timeout_seconds)

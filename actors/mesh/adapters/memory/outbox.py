@@ -49,6 +49,10 @@ class MemoryOutbox:
         """Return which of the keys still have rows."""
         return frozenset(key for key, _ in self._tables.unpublished) & frozenset(keys)
 
+    async def count(self) -> int:
+        """Return how many rows wait."""
+        return len(self._tables.unpublished)
+
     async def mark(self) -> BrokerMark | None:
         """Return what the broker had acknowledged."""
         return self._tables.broker

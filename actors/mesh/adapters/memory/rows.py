@@ -38,9 +38,10 @@ class MemorySagas:
         ]
         return sorted(rows, key=lambda row: (row.next_at_ms, row.key))[:limit]
 
-    async def count(self, saga: str) -> Mapping[SagaStatus, int]:
-        """Return how many rows are in each status."""
-        return Counter(row.status for row in self._rows.values() if row.saga == saga)
+    async def unfinished(self, saga: str) -> Mapping[SagaStatus, int]:
+        """Return how many that have started are running and undoing."""
+        rows = (row for row in self._rows.values() if row.saga == saga and row.status in UNFINISHED)
+        return Counter(row.status for row in rows if row.next_at_ms > 0)
 
 
 class MemoryEffects:
@@ -63,6 +64,13 @@ class MemoryEffects:
         leased = [row._replace(attempts=row.attempts + 1, next_at_ms=until_ms) for row in due[:limit]]
         self._rows.update(((row.event_id, row.performer), row) for row in leased)
         return sorted(leased)
+
+    async def put_off(self, row: EffectRow, next_at_ms: int) -> None:
+        """Let it be leased again at that time, unless it is finished or another attempt has begun since."""
+        at = (row.event_id, row.performer)
+        known = self._rows.get(at)
+        if known is not None and known.attempts == row.attempts and at not in self._finished:
+            self._rows[at] = known._replace(next_at_ms=next_at_ms)
 
     async def finish(self, event_id: str, performer: str) -> None:
         """Remember that it is done; the event itself is forgotten."""
@@ -114,6 +122,10 @@ class MemoryDeadLetters:
     async def list(self, after_id: str, limit: int) -> Sequence[DeadLetter]:
         """Return letters in order of their ids."""
         return [self._rows[letter_id] for letter_id in sorted(self._rows) if letter_id > after_id][:limit]
+
+    async def count(self) -> int:
+        """Return how many wait."""
+        return len(self._rows)
 
     async def get(self, letter_id: str) -> DeadLetter | None:
         """Return one letter, None where there is none."""

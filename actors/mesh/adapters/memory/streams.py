@@ -8,8 +8,16 @@ from itertools import count
 from typing import NamedTuple
 
 from actors.mesh._errors import Refused, Unavailable
-from actors.mesh._ports.bus import ConsumerSpec, Delivered, StreamSpec, StreamState
-from actors.mesh.adapters.memory.subjects import matcher
+from actors.mesh._ports.bus import (
+    BrokerSurvey,
+    ConsumerSpec,
+    ConsumerState,
+    Delivered,
+    StreamSpec,
+    StreamState,
+    StreamSurvey,
+)
+from actors.mesh._ports.subjects import matcher
 
 MESSAGE_ID = "Nats-Msg-Id"
 
@@ -82,6 +90,11 @@ class MemoryStream:
         last_sequence = len(self.messages)
         return StreamState(born=self.born, last_sequence=last_sequence, messages=last_sequence - len(self.gone))
 
+    def survey(self, consumers: tuple[ConsumerState, ...]) -> StreamSurvey:
+        """Return the stream as an operator sees it."""
+        stored_bytes, messages = sum(len(message.body) for message in self.messages), len(self.messages)
+        return StreamSurvey(self.spec.name, self.spec.subjects, messages, stored_bytes, messages, consumers)
+
 
 class MemoryConsumer:
     """Where a durable consumer stands: what it has had, what of it is unacknowledged, and when that comes again."""
@@ -132,8 +145,23 @@ class MemoryConsumer:
 
     def pending(self, stream: MemoryStream) -> int:
         """Return how many messages are still to be dealt with."""
-        ahead = sum(1 for message in stream.messages[self._position :] if self._wants(message.subject))
-        return ahead + len(self._unacknowledged)
+        return self._ahead(stream) + len(self._unacknowledged)
+
+    def state(self, stream: MemoryStream) -> ConsumerState:
+        """Return where it stands, as an operator sees it."""
+        return ConsumerState(
+            stream=stream.spec.name,
+            name=self.spec.name,
+            filter_subjects=self.spec.filter_subjects,
+            pending=self._ahead(stream),
+            unacknowledged=len(self._unacknowledged),
+            redelivered=sum(deliveries > 1 for deliveries in self._unacknowledged.values()),
+            pulls=0,
+            delivered_sequence=self._position,
+        )
+
+    def _ahead(self, stream: MemoryStream) -> int:
+        return sum(1 for message in stream.messages[self._position :] if self._wants(message.subject))
 
     def _next(self, stream: MemoryStream) -> Stored | None:
         while self._position < len(stream.messages):
@@ -149,3 +177,14 @@ class MemoryConsumer:
     def _delivered(self, message: Stored) -> Delivered:
         deliveries = self._unacknowledged[message.sequence]
         return Delivered(message.subject, message.headers, message.body, message.sequence, deliveries, message.at_ms)
+
+
+def surveyed(
+    streams: Mapping[str, MemoryStream], consumers: Mapping[tuple[str, str], MemoryConsumer], message_bytes_max: int
+) -> BrokerSurvey:
+    """Return every stream with who reads it, by name."""
+    found = tuple(
+        stream.survey(tuple(state.state(stream) for (of, _), state in sorted(consumers.items()) if of == name))
+        for name, stream in sorted(streams.items())
+    )
+    return BrokerSurvey("in memory", message_bytes_max, sum(each.stored_bytes for each in found), 0, 0, found)

@@ -7,8 +7,8 @@ from collections.abc import AsyncGenerator, Callable, Sequence
 
 from actors.mesh._errors import Unavailable
 from actors.mesh._ports.bus import Delivered
+from actors.mesh._ports.subjects import matcher
 from actors.mesh.adapters.memory.streams import MemoryStream
-from actors.mesh.adapters.memory.subjects import matcher
 
 
 async def read_on(

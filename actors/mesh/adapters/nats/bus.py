@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Coroutine, Mapping, Sequence
 from contextlib import asynccontextmanager
+from functools import partial
+from typing import Any
 
-from nats.aio.msg import Msg
 from nats.errors import Error as NatsError
 
 from actors.mesh._errors import Overloaded, Unavailable
 from actors.mesh._ports.bus import (
+    BrokerSurvey,
     BusReply,
     ConsumerSpec,
     Delivered,
@@ -22,15 +24,17 @@ from actors.mesh._ports.bus import (
 )
 from actors.mesh._ports.world import Clock, Ids
 from actors.mesh.adapters.nats.connection import Connection
-from actors.mesh.adapters.nats.dialling import Settings
-from actors.mesh.adapters.nats.failures import check_size, mesh_error
+from actors.mesh.adapters.nats.dialling import CLIENTS, ClientName, Settings
+from actors.mesh.adapters.nats.failures import mesh_error
 from actors.mesh.adapters.nats.following import Follower
-from actors.mesh.adapters.nats.headers import outgoing
+from actors.mesh.adapters.nats.gathering import gather
+from actors.mesh.adapters.nats.message import Message
 from actors.mesh.adapters.nats.notices import Notices
 from actors.mesh.adapters.nats.pulling import Puller
 from actors.mesh.adapters.nats.requests import UNSENT_BYTES_MAX, Requests
 from actors.mesh.adapters.nats.responses import Responder
 from actors.mesh.adapters.nats.streams import STORING_MAX, Streams
+from actors.mesh.adapters.nats.surveying import survey
 from actors.mesh.adapters.nats.tailing import Tail
 
 IN_FLIGHT_MAX = 1000
@@ -46,18 +50,21 @@ async def open_nats(
     ids: Ids,
     in_flight_max: int = IN_FLIGHT_MAX,
     replicas: int = 1,
+    client: ClientName = "fast",
     counters: Callable[[str], None] = lambda _: None,
     on_dead: Callable[[], None] | None = None,
 ) -> AsyncIterator[NatsBus]:
     """Open the bus of a process; `name` is its service's, and its inboxes are below `_INBOX_<name>`.
 
+    `client` is nats-py with a hot path of our own (`fast`) or as it is (`stock`), should the first fail somewhere.
     `on_dead` is called when a connection claims to live, does not, and could not be revived: end the process then.
     Raises `Unavailable` where NATS is not reached.
     """
     # The name is a token of its own, so that a permission can be given for `_INBOX_<name>.>`.
     inbox_prefix = f"_INBOX_{name}.{ids.new().replace('-', '')}"
     notices = Notices(f"nats {name}", counters)
-    bus = NatsBus(Settings(url, name, inbox_prefix, clock, ids, notices, on_dead), in_flight_max, replicas)
+    settings = Settings(url, name, inbox_prefix, clock, ids, notices, CLIENTS[client], on_dead)
+    bus = NatsBus(settings, in_flight_max, replicas)
     try:
         await bus.open()
         yield bus
@@ -82,7 +89,7 @@ class NatsBus:
             self._storing, self._acknowledgements, settings.clock, settings.ids, self._notices, replicas
         )
         self._followers: set[Follower] = set()
-        self._pullers = 0
+        self._inboxes = 0
         self._closed = False
 
     async def open(self) -> None:
@@ -102,23 +109,33 @@ class NatsBus:
         """Tell whether the last heartbeat came back on all three connections."""
         return self._inbound.connected and self._outbound.connected and self._storing.connected
 
-    async def request(
+    def request(
         self, subject: str, body: bytes, headers: Mapping[str, str], *, timeout_seconds: float
-    ) -> BusReply:
+    ) -> Coroutine[Any, Any, BusReply]:
         """Ask and wait."""
-        if self._requests.in_flight >= self._in_flight_max:
-            raise Overloaded(f"{self._in_flight_max} requests wait already")
-        answer = await self._requests.ask(subject, body, headers, timeout_seconds)
-        return BusReply(answer.headers or {}, answer.data)
+        return self._requests.ask(subject, body, headers, timeout_seconds)
+
+    async def gather(
+        self,
+        subject: str,
+        body: bytes,
+        headers: Mapping[str, str],
+        *,
+        timeout_seconds: float,
+        stall_seconds: float,
+        replies_max: int,
+    ) -> Sequence[BusReply]:
+        """Ask everybody who listens and return what came."""
+        inbox = self._own_inbox("gathered")
+        bounds = (timeout_seconds, stall_seconds, replies_max)
+        return await gather(self._outbound, inbox, subject, body, headers, bounds)
 
     async def publish(self, subject: str, body: bytes, headers: Mapping[str, str]) -> None:
         """Tell whoever listens now."""
-        check_size(body, headers, self._outbound.message_bytes_max)
-        client = self._outbound.client
-        if client.pending_data_size > UNSENT_BYTES_MAX:
+        if self._outbound.client.pending_data_size > UNSENT_BYTES_MAX:
             raise Overloaded("NATS takes less than is published")
         try:
-            await client.publish(subject, body, headers=outgoing(headers))
+            await self._outbound.publish(subject, body, headers)
         except NatsError as error:
             raise mesh_error(subject, error) from error
 
@@ -143,7 +160,7 @@ class NatsBus:
     ) -> Subscription:
         """Hand over messages in batches, one at a time; a consumer not yet provisioned is waited for."""
         self._check_open()
-        puller = Puller(self._storing, consumer.stream, consumer.name, self._pull_inbox())
+        puller = Puller(self._storing, consumer.stream, consumer.name, self._own_inbox("pull"))
         clock, ids = self._settings.clock, self._settings.ids
         follower = Follower(consumer, handler, batch_max, puller, clock, ids, self._notices, self._followers.discard)
         self._followers.add(follower)
@@ -169,16 +186,22 @@ class NatsBus:
         """Return where the stream stands."""
         return await self._streams.state(stream)
 
+    async def survey(self) -> BrokerSurvey:
+        """Return the broker as it stands."""
+        return await survey(self._storing, self._acknowledgements, self._settings.clock)
+
     def stored_ids(self, stream: str) -> AsyncIterator[str]:
         """Yield the message id of every message of a stream, oldest first."""
-        return self._streams.stored_ids(stream, self._pull_inbox())
+        return self._streams.stored_ids(stream, self._own_inbox("pull"))
 
     def tail(
         self, stream: str, subjects: Sequence[str], *, after_sequence: int | None = None
     ) -> AsyncGenerator[Delivered, None]:
         """Yield what a stream holds after a sequence and whatever comes."""
         clock, ids = self._settings.clock, self._settings.ids
-        tail = Tail(stream, subjects, self._storing, self._streams, self._pull_inbox, clock, ids, self._notices)
+        tail = Tail(
+            stream, subjects, self._storing, self._streams, partial(self._own_inbox, "pull"), clock, ids, self._notices
+        )
         return tail.messages(after_sequence, lambda: self._closed)
 
     async def close(self) -> None:
@@ -191,18 +214,18 @@ class NatsBus:
         self._check_open()
         connection, notices = self._inbound, self._notices
 
-        async def on_message(message: Msg) -> None:
+        def on_message(message: Message) -> None:
             respond = Responder(connection, message.reply, notices)
             try:
-                handler(Received(message.subject, message.headers or {}, message.data, respond))
+                handler(Received(message.subject, message.headers, message.body, respond))
             except Exception as error:  # noqa: BLE001 - whatever a handler does, the subscription goes on
                 notices.tell("handler_failed", error)
 
         return await connection.subscribe(subject, queue, on_message)
 
-    def _pull_inbox(self) -> str:
-        self._pullers += 1
-        return f"{self._settings.inbox_prefix}.pull.{self._pullers}"
+    def _own_inbox(self, purpose: str) -> str:
+        self._inboxes += 1
+        return f"{self._settings.inbox_prefix}.{purpose}.{self._inboxes}"
 
     def _check_open(self) -> None:
         if self._closed:

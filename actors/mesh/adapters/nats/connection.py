@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from contextlib import suppress
 
 from nats.aio.client import Client
-from nats.aio.msg import Msg
-from nats.aio.subscription import Subscription as NatsSubscription
 from nats.errors import Error as NatsError
+from nats.errors import MaxPayloadError
 
 from actors.mesh._errors import Unavailable
+from actors.mesh.adapters.nats.binding import PENDING_MESSAGES_MAX, Binding, Handler
 from actors.mesh.adapters.nats.dialling import Calls, Settings, dial, end
+from actors.mesh.adapters.nats.failures import check_size
+from actors.mesh.adapters.nats.fast_client import FastClient
+from actors.mesh.adapters.nats.headers import outgoing
 from actors.mesh.adapters.nats.heartbeat import Heartbeat
-from actors.mesh.adapters.nats.lenient_client import LenientClient
+from actors.mesh.adapters.nats.message import NO_HEADERS
 
 CONNECT_WITHIN_SECONDS = 10.0
 """nats-py tries for ever, and hangs where TLS is set up wrongly."""
@@ -34,51 +37,6 @@ STUCK_SECONDS = 30.0
 REBUILD_PAUSE_SECONDS = 0.25
 REBUILD_PAUSE_SECONDS_MAX = 5.0
 
-PENDING_MESSAGES_MAX = 2000
-"""What nats-py reads from the socket at a time (some 300 KB) holds several hundred messages, all of which queue before
-the first is handled. Handlers only hand on, so the queue is empty again at once; past this, messages are dropped."""
-
-PENDING_BYTES_MAX = 32 * 1024 * 1024
-
-Callback = Callable[[Msg], Awaitable[None]]
-
-
-class Binding:
-    """A subscription that is made again on every new connection."""
-
-    def __init__(self, connection: Connection, subject: str, queue: str, callback: Callback, pending_max: int) -> None:
-        self._connection = connection
-        self.subject = subject
-        self._queue = queue
-        self._callback = callback
-        self._pending_max = pending_max
-        self._subscription: NatsSubscription | None = None
-
-    async def attach(self, client: Client) -> None:
-        """Subscribe on that client."""
-        self._subscription = await client.subscribe(
-            self.subject,
-            queue=self._queue,
-            cb=self._callback,
-            pending_msgs_limit=self._pending_max,
-            pending_bytes_limit=PENDING_BYTES_MAX,
-        )
-
-    async def stop(self) -> None:
-        """Take nothing more from the server and return when what it had sent is handled. The connection goes on."""
-        self._connection.forget(self)
-        subscription, self._subscription = self._subscription, None
-        if subscription is None:
-            return
-        try:
-            if self._connection.connected:
-                await subscription.drain()  # type: ignore[no-untyped-call]  # nats-py forgot the annotation
-            else:
-                await subscription.unsubscribe()
-        except (NatsError, OSError, AttributeError):  # nats-py touches a transport that may be gone
-            # It now holds a subscription that it would make again and that nobody can end.
-            await self._connection.replace()
-
 
 class Connection:
     """One connection with its subscriptions. `client` may be another one after a while: never keep it."""
@@ -88,7 +46,7 @@ class Connection:
         self._settings = settings
         self._notices = settings.notices
         self._bindings: list[Binding] = []
-        self._client: Client = LenientClient()
+        self._client = settings.make_client()
         self._heartbeat = Heartbeat(f"{settings.inbox_prefix}.heartbeat.{role}", lambda: self._client)
         self._look = asyncio.Event()
         self._denied: list[str] = []
@@ -113,39 +71,63 @@ class Connection:
         """Tell whether what is sent now comes through, as far as the last heartbeat knows."""
         return self._healthy and self._client.is_connected
 
-    @property
-    def message_bytes_max(self) -> int:
-        """What the server takes."""
-        return self._client.max_payload
-
     async def open(self) -> None:
         """Connect and watch over it from now on. Raises `Unavailable`."""
         beat = self._heartbeat
         self._bindings.append(Binding(self, beat.subject, "", beat.on_message, PENDING_MESSAGES_MAX))
         await self._build()
-        if not await self._heartbeat.comes_back(CONNECT_WITHIN_SECONDS):
+        if not await self.comes_back():
             await self.close()
             raise Unavailable("NATS: what is published to the own inbox does not come back")
         self._healthy = True
         self._watching = asyncio.create_task(self._watch(), name=f"nats-watch-{self._role}")
 
+    def send(
+        self, subject: str, body: bytes, headers: Mapping[str, str] = NO_HEADERS, reply: str = ""
+    ) -> Awaitable[None] | None:
+        """Send one message; what this returns, if anything, is still to be awaited: stock nats-py only.
+
+        Raises `Refused` where it is too large, and what nats-py raises where it is not sent.
+        """
+        client = self._client
+        if not isinstance(client, FastClient):
+            check_size(body, headers, client.max_payload)
+            return client.publish(subject, body, reply, outgoing(headers))
+        try:
+            client.send(subject, body, reply, headers)
+        except MaxPayloadError:
+            check_size(body, headers, client.max_payload)
+            raise
+        return None
+
+    async def publish(
+        self, subject: str, body: bytes, headers: Mapping[str, str] = NO_HEADERS, reply: str = ""
+    ) -> None:
+        """Send one message, as `send` does."""
+        if (sending := self.send(subject, body, headers, reply)) is not None:
+            await sending
+
     async def subscribe(
-        self, subject: str, queue: str, callback: Callback, *, pending_max: int = PENDING_MESSAGES_MAX
+        self, subject: str, queue: str, handler: Handler, *, pending_max: int = PENDING_MESSAGES_MAX
     ) -> Binding:
         """Subscribe for good, and return when the server knows. Raises `PermissionError`, `Unavailable`."""
-        binding = Binding(self, subject, queue, callback, pending_max)
+        binding = Binding(self, subject, queue, handler, pending_max)
         self._bindings.append(binding)
         self._denied.clear()
         with suppress(NatsError):  # closed just now: the new connection will make it
             await binding.attach(self._client)
         # What comes back behind the subscription proves that it is there.
-        if not await self._heartbeat.comes_back(CONNECT_WITHIN_SECONDS):
+        if not await self.comes_back():
             await binding.stop()
             raise Unavailable(f"NATS did not take the subscription to {subject} in time")
         if any(f'"{subject.lower()}"' in denial for denial in self._denied):
             await binding.stop()
             raise PermissionError(f"NATS forbids this process to subscribe to {subject}")
         return binding
+
+    async def comes_back(self) -> bool:
+        """Tell whether the server has dealt with all that was sent up to now, and sent all that it had for us."""
+        return await self._heartbeat.comes_back(CONNECT_WITHIN_SECONDS)
 
     def forget(self, binding: Binding) -> None:
         """Do not make that subscription again."""
@@ -168,7 +150,7 @@ class Connection:
         await end(self._client)
 
     async def _build(self) -> None:
-        client = LenientClient()
+        client = self._settings.make_client()
         try:
             async with asyncio.timeout(CONNECT_WITHIN_SECONDS):
                 await dial(client, self._settings, self._role, self._calls())

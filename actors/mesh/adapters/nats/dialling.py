@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import suppress
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 from nats.aio.client import Client
 
 from actors.mesh._ports.world import Clock, Ids
+from actors.mesh.adapters.nats.fast_client import FastClient
+from actors.mesh.adapters.nats.lenient_client import LenientClient
 from actors.mesh.adapters.nats.notices import Notices
 
 RECONNECT_PAUSE_SECONDS = 0.25
@@ -17,6 +19,9 @@ CONNECT_TRY_SECONDS = 2
 PING_EVERY_SECONDS = 2
 PINGS_OUT_MAX = 2
 CLOSE_WITHIN_SECONDS = 1.0
+
+ClientName = Literal["fast", "stock"]
+CLIENTS: Mapping[ClientName, Callable[[], Client]] = {"fast": FastClient, "stock": LenientClient}
 
 
 class Settings(NamedTuple):
@@ -28,6 +33,7 @@ class Settings(NamedTuple):
     clock: Clock
     ids: Ids
     notices: Notices
+    make_client: Callable[[], Client]
     on_dead: Callable[[], None] | None
 
 

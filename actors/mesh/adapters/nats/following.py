@@ -6,13 +6,14 @@ import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
 
-from nats.aio.msg import Msg
 from nats.errors import Error as NatsError
 
 from actors.mesh._ports.bus import Acknowledge, Again, ConsumerSpec, Delivered, Verdict
 from actors.mesh._ports.world import Clock, Ids
+from actors.mesh.adapters.nats.message import Message
 from actors.mesh.adapters.nats.notices import Notices
 from actors.mesh.adapters.nats.pulling import Puller
+from actors.mesh.adapters.nats.settling import ACKNOWLEDGED, WORKING, again, place
 
 AGAIN_AFTER_SECONDS = 1.0
 """A handler that failed gets its batch again: late enough for a store to come back, early enough not to be noticed."""
@@ -77,7 +78,7 @@ class Follower:
         finally:
             await self._puller.close()
 
-    async def _deal(self, messages: Sequence[Msg]) -> None:
+    async def _deal(self, messages: Sequence[Message]) -> None:
         work = asyncio.ensure_future(self._handler([delivered(message) for message in messages]))
         try:
             await self._wait_for(work, messages)
@@ -95,13 +96,13 @@ class Follower:
             for message, verdict in zip(messages, verdicts, strict=True):
                 match verdict:
                     case Acknowledge():
-                        await message.ack()
+                        await self._puller.settle(message, ACKNOWLEDGED)
                     case Again(after_seconds):
-                        await message.nak(after_seconds)
+                        await self._puller.settle(message, again(after_seconds))
         except NatsError as error:  # those not told come again
             self._notices.tell("acknowledgement_failed", error)
 
-    async def _wait_for(self, work: asyncio.Future[Sequence[Verdict]], messages: Sequence[Msg]) -> None:
+    async def _wait_for(self, work: asyncio.Future[Sequence[Verdict]], messages: Sequence[Message]) -> None:
         every_seconds = self._consumer.acknowledge_within_seconds / 2
         turns_max = round(WORK_SECONDS_MAX / every_seconds)
         for turn in range(turns_max + 1):
@@ -110,7 +111,7 @@ class Follower:
                 return
             with suppress(NatsError):
                 for message in messages if turn < turns_max else ():
-                    await message.in_progress()
+                    await self._puller.settle(message, WORKING)
         self._notices.tell("handler_hangs", self._consumer.name)
         await asyncio.wait({work})
 
@@ -124,14 +125,7 @@ class Follower:
             pause.cancel()
 
 
-def delivered(message: Msg) -> Delivered:
+def delivered(message: Message) -> Delivered:
     """Return a message of a stream as the port has it."""
-    metadata = message.metadata
-    return Delivered(
-        message.subject,
-        message.headers or {},
-        message.data,
-        metadata.sequence.stream,
-        metadata.num_delivered,
-        round(metadata.timestamp.timestamp() * 1000),
-    )
+    at = place(message)
+    return Delivered(message.subject, message.headers, message.body, at.sequence, at.deliveries, at.stored_at_ms)

@@ -6,8 +6,9 @@ import asyncio
 from collections.abc import Callable
 
 from nats.aio.client import Client
-from nats.aio.msg import Msg
 from nats.errors import Error as NatsError
+
+from actors.mesh.adapters.nats.message import Message
 
 
 class Heartbeat:
@@ -37,8 +38,8 @@ class Heartbeat:
             return False
         return True
 
-    async def on_message(self, message: Msg) -> None:
+    def on_message(self, message: Message) -> None:
         """Take note of one that came back."""
-        if message.data.isdigit():
-            self._back = max(self._back, int(message.data))
+        if message.body.isdigit():
+            self._back = max(self._back, int(message.body))
             self._came.set()

@@ -6,11 +6,14 @@ import asyncio
 from contextlib import suppress
 
 import msgspec
-from nats.aio.msg import Msg
 
 from actors.mesh._errors import Unavailable
-from actors.mesh.adapters.nats.connection import Binding, Connection
+from actors.mesh.adapters.nats.binding import Binding
+from actors.mesh.adapters.nats.connection import Connection
 from actors.mesh.adapters.nats.failures import as_mesh_errors
+from actors.mesh.adapters.nats.headers import DESCRIPTION, STATUS
+from actors.mesh.adapters.nats.message import Message
+from actors.mesh.adapters.nats.settling import SETTLED_AT
 
 LINGER_SECONDS = 2.0
 """How long a pull waits for a first message: it costs two small messages each time, and a stop waits for its end."""
@@ -18,7 +21,6 @@ LINGER_SECONDS = 2.0
 GRACE_SECONDS = 1.0
 """What the server may be late with the end of a pull; past it the pull was lost."""
 
-STATUS = "Status"
 NOTHING_THERE = ("404", "408")
 
 
@@ -38,11 +40,11 @@ class Puller:
         self._binding: Binding | None = None
         self._came = asyncio.Event()
         self._wake = self._came.set
-        self._messages: list[Msg] = []
+        self._messages: list[Message] = []
         self._ended = ""  # why the pull of now is over
         self._busy = True  # there was something last time: look at once, before waiting for more
 
-    async def pull(self, batch_max: int) -> list[Msg]:
+    async def pull(self, batch_max: int) -> list[Message]:
         """Return up to that many messages, none where none came within a while. Raises `Unavailable`."""
         if self._binding is None:
             self._binding = await self._connection.subscribe(
@@ -61,21 +63,25 @@ class Puller:
         self._busy = bool(messages)
         return messages
 
+    async def settle(self, message: Message, how: bytes) -> None:
+        """Tell the server what becomes of a message. Raises what nats-py raises."""
+        await self._connection.publish(message.reply, how)
+
     async def close(self) -> None:
         """Take nothing more."""
         if self._binding is not None:
             self._connection.on_session.discard(self._wake)
             await self._binding.stop()
 
-    async def _ask(self, batch: int, linger_seconds: float) -> list[Msg]:
+    async def _ask(self, batch: int, linger_seconds: float) -> list[Message]:
         self._number += 1
         self._ended = ""
         session = self._connection.sessions
         order: dict[str, int | bool] = {"batch": batch}
         order |= {"expires": round(linger_seconds * 1e9)} if linger_seconds else {"no_wait": True}
         with as_mesh_errors(self._what):
-            await self._connection.client.publish(
-                self._subject, msgspec.json.encode(order), f"{self._inbox}.{self._number}"
+            await self._connection.publish(
+                self._subject, msgspec.json.encode(order), reply=f"{self._inbox}.{self._number}"
             )
         with suppress(TimeoutError):
             async with asyncio.timeout(linger_seconds + GRACE_SECONDS):
@@ -87,11 +93,10 @@ class Puller:
             raise Unavailable(f"{self._what}: {self._ended}")
         return messages
 
-    async def _on_message(self, message: Msg) -> None:
-        if message.reply:
+    def _on_message(self, message: Message) -> None:
+        if message.reply.startswith(SETTLED_AT):
             self._messages.append(message)
         elif message.subject == f"{self._inbox}.{self._number}":
-            headers = message.headers or {}
-            status = headers.get(STATUS, "")
-            self._ended = status if status in NOTHING_THERE else f"{status} {headers.get('Description', '')}"
+            status = message.headers.get(STATUS, "")
+            self._ended = status if status in NOTHING_THERE else f"{status} {message.headers.get(DESCRIPTION, '')}"
         self._came.set()

@@ -5,20 +5,31 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Mapping
 
-from nats.aio.msg import Msg
+from msgspec import Struct
 from nats.errors import Error as NatsError
 
-from actors.mesh._errors import TimedOut, Unavailable
-from actors.mesh.adapters.nats.connection import PENDING_MESSAGES_MAX, Connection
-from actors.mesh.adapters.nats.failures import check_size, mesh_error
-from actors.mesh.adapters.nats.headers import outgoing
+from actors.mesh._errors import Overloaded, TimedOut, Unavailable
+from actors.mesh._ports.bus import BusReply
+from actors.mesh.adapters.nats.binding import PENDING_MESSAGES_MAX
+from actors.mesh.adapters.nats.connection import Connection
+from actors.mesh.adapters.nats.deadlines import Deadlines
+from actors.mesh.adapters.nats.failures import mesh_error
+from actors.mesh.adapters.nats.headers import STATUS
+from actors.mesh.adapters.nats.message import Message
 from actors.mesh.adapters.nats.notices import Notices
 
-STATUS = "Status"
 NOBODY_THERE = "503"
 
 UNSENT_BYTES_MAX = 8 * 1024 * 1024
 """While a broker stands still and the connection is not yet given up, what is sent piles up in memory."""
+
+
+class Waiting(Struct, frozen=True):
+    """Somebody who waits for an answer."""
+
+    answer: asyncio.Future[BusReply]
+    subject: str
+    timeout_seconds: float
 
 
 class Requests:
@@ -26,58 +37,61 @@ class Requests:
 
     def __init__(self, connection: Connection, inbox: str, notices: Notices) -> None:
         self._connection = connection
-        self._inbox = inbox
+        self._inbox = f"{inbox}."
         self._notices = notices
-        self._waiting: dict[str, asyncio.Future[Msg]] = {}
+        self._in_flight_max = 0
+        self._waiting: dict[int, Waiting] = {}
+        self._deadlines = Deadlines(self._give_up)
         self._number = 0
 
     async def open(self, in_flight_max: int) -> None:
-        """Subscribe to the answers."""
+        """Subscribe to the answers; no more than that many are waited for at a time."""
+        self._in_flight_max = in_flight_max
         pending_max = max(in_flight_max * 2, PENDING_MESSAGES_MAX)
-        await self._connection.subscribe(f"{self._inbox}.*", "", self._on_answer, pending_max=pending_max)
+        await self._connection.subscribe(f"{self._inbox}*", "", self._on_answer, pending_max=pending_max)
 
-    @property
-    def in_flight(self) -> int:
-        """How many wait for an answer."""
-        return len(self._waiting)
+    async def ask(self, subject: str, body: bytes, headers: Mapping[str, str], timeout_seconds: float) -> BusReply:
+        """Send it and wait.
 
-    async def ask(self, subject: str, body: bytes, headers: Mapping[str, str], timeout_seconds: float) -> Msg:
-        """Send it and wait. Raises `Unavailable` where nobody is there or it was not sent, `TimedOut`, `Refused`."""
-        client = self._connection.client
-        check_size(body, headers, self._connection.message_bytes_max)
-        if client.pending_data_size > UNSENT_BYTES_MAX:
+        Raises `Unavailable` where nobody is there or it was not sent, `Overloaded`, `TimedOut`, `Refused`.
+        """
+        connection, waiting = self._connection, self._waiting
+        if len(waiting) >= self._in_flight_max:
+            raise Overloaded(f"{self._in_flight_max} requests wait already")
+        if connection.client.pending_data_size > UNSENT_BYTES_MAX:
             raise Unavailable("NATS takes nothing at the moment")
-        loop = asyncio.get_running_loop()
-        self._number += 1
-        token = str(self._number)
-        answer: asyncio.Future[Msg] = loop.create_future()
-        self._waiting[token] = answer
-        timer = loop.call_later(timeout_seconds, _give_up, answer, subject, timeout_seconds)
+        self._number = number = self._number + 1
+        answer: asyncio.Future[BusReply] = asyncio.get_running_loop().create_future()
+        waiting[number] = Waiting(answer, subject, timeout_seconds)
+        moment = self._deadlines.add(number, timeout_seconds)
         try:
-            await client.publish(subject, body, f"{self._inbox}.{token}", outgoing(headers))
+            if (sending := connection.send(subject, body, headers, f"{self._inbox}{number}")) is not None:
+                await sending
             return await answer
         except NatsError as error:
             raise mesh_error(subject, error) from error
         finally:
-            timer.cancel()
-            self._waiting.pop(token, None)
+            self._deadlines.remove(number, moment)
+            del waiting[number]
 
     def give_up_all(self) -> None:
         """Let none wait any longer: what was to answer them has been lost with the connection."""
-        for answer in self._waiting.values():
-            if not answer.done():
-                answer.set_exception(TimedOut("the connection was lost before the answer"))
+        for waiting in self._waiting.values():
+            if not waiting.answer.done():
+                waiting.answer.set_exception(TimedOut("the connection was lost before the answer"))
 
-    async def _on_answer(self, message: Msg) -> None:
-        answer = self._waiting.get(message.subject.rpartition(".")[2])
-        if answer is None or answer.done():
+    def _on_answer(self, message: Message) -> None:
+        token = message.subject[len(self._inbox) :]
+        waiting = self._waiting.get(int(token)) if token.isdecimal() else None
+        if waiting is None or waiting.answer.done():
             self._notices.count("answer_too_late")
-        elif not message.data and message.headers and message.headers.get(STATUS) == NOBODY_THERE:
-            answer.set_exception(Unavailable("nobody serves it now"))
+        elif not message.body and message.headers.get(STATUS) == NOBODY_THERE:
+            waiting.answer.set_exception(Unavailable("nobody serves it now"))
         else:
-            answer.set_result(message)
+            waiting.answer.set_result(BusReply(message.headers, message.body))
 
-
-def _give_up(answer: asyncio.Future[Msg], subject: str, timeout_seconds: float) -> None:
-    if not answer.done():
-        answer.set_exception(TimedOut(f"no answer from {subject} within {timeout_seconds} s"))
+    def _give_up(self, number: int) -> None:
+        waiting = self._waiting.get(number)
+        if waiting is not None and not waiting.answer.done():
+            subject, seconds = waiting.subject, waiting.timeout_seconds
+            waiting.answer.set_exception(TimedOut(f"no answer from {subject} within {seconds} s"))

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from msgspec import Struct
 from nats.errors import Error as NatsError
 
 from actors.mesh.adapters.nats.connection import Connection
-from actors.mesh.adapters.nats.failures import check_size
-from actors.mesh.adapters.nats.headers import outgoing
 from actors.mesh.adapters.nats.notices import Notices
 
 INBOX = "_INBOX"
@@ -16,27 +15,24 @@ INBOX = "_INBOX"
 publish, with our permissions, where the sender may not."""
 
 
-class Responder:
+class Responder(Struct):
     """The answer to one message."""
 
-    __slots__ = ("_connection", "_notices", "_reply")
-
-    def __init__(self, connection: Connection, reply: str, notices: Notices) -> None:
-        self._connection = connection
-        self._reply = reply
-        self._notices = notices
+    connection: Connection
+    reply: str
+    notices: Notices
 
     async def __call__(self, body: bytes, headers: Mapping[str, str]) -> None:
         """Publish the answer. One that cannot be sent is lost, as on any wire: who asked finds out by its time-out."""
-        reply = self._reply
+        reply = self.reply
         if not reply:
             return
         if not reply.startswith(INBOX):
-            self._notices.tell("reply_subject_refused", reply)
+            self.notices.tell("reply_subject_refused", reply)
             return
-        check_size(body, headers, self._connection.message_bytes_max)
-        self._reply = ""
+        self.reply = ""
         try:
-            await self._connection.client.publish(reply, body, headers=outgoing(headers))
+            if (sending := self.connection.send(reply, body, headers)) is not None:
+                await sending
         except NatsError as error:
-            self._notices.tell("answer_lost", error)
+            self.notices.tell("answer_lost", error)

@@ -6,7 +6,6 @@ import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 
 import msgspec
-from nats.aio.msg import Msg
 from nats.errors import NoRespondersError
 from nats.errors import TimeoutError as NatsTimeout
 from nats.js import JetStreamContext
@@ -22,13 +21,14 @@ from nats.js.api import (
 from nats.js.errors import NotFoundError, ServerError, ServiceUnavailableError
 
 from actors.mesh._errors import Overloaded, Refused, Unavailable
-from actors.mesh._ports.bus import ConsumerSpec, StreamSpec, StreamState
+from actors.mesh._ports.bus import BusReply, ConsumerSpec, StreamSpec, StreamState
 from actors.mesh._ports.world import Clock, Ids
 from actors.mesh.adapters.nats.connection import Connection
 from actors.mesh.adapters.nats.failures import as_mesh_errors
 from actors.mesh.adapters.nats.notices import Notices
 from actors.mesh.adapters.nats.pulling import Puller
 from actors.mesh.adapters.nats.requests import Requests
+from actors.mesh.adapters.nats.settling import place
 
 MESSAGE_ID = "Nats-Msg-Id"
 
@@ -164,10 +164,10 @@ class Streams:
                 if not page:
                     return  # the rest has been deleted
                 for message in page:
-                    expected, sequence = sequence + 1, message.metadata.sequence.stream
+                    expected, sequence = sequence + 1, place(message).sequence
                     if expected > sequence:
                         raise Unavailable(f"stream {stream} was read out of order")
-                    if message_id := (message.headers or {}).get(MESSAGE_ID):
+                    if message_id := message.headers.get(MESSAGE_ID):
                         yield message_id
         finally:
             await puller.close()
@@ -235,9 +235,9 @@ class Streams:
                 pause_seconds = min(READY_PAUSE_SECONDS_MAX, pause_seconds * 2)
 
 
-def _sequence(subject: str, answer: Msg) -> int:
+def _sequence(subject: str, answer: BusReply) -> int:
     try:
-        stored = _read_stored(answer.data)
+        stored = _read_stored(answer.body)
     except msgspec.DecodeError:
         raise Unavailable(f"no stream takes {subject}, and something else answered") from None
     if stored.error is not None and stored.error.err_code == TOO_LARGE:

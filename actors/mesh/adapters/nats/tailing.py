@@ -20,6 +20,7 @@ from actors.mesh.adapters.nats.failures import as_mesh_errors
 from actors.mesh.adapters.nats.following import RETRY_PAUSE_SECONDS, RETRY_PAUSE_SECONDS_MAX, delivered
 from actors.mesh.adapters.nats.notices import Notices
 from actors.mesh.adapters.nats.pulling import Puller
+from actors.mesh.adapters.nats.settling import place
 from actors.mesh.adapters.nats.streams import READER_KEPT_SECONDS, STORE_WITHIN_SECONDS, Streams
 
 PAGE = 100
@@ -92,7 +93,7 @@ class Tail:
         page = []
         for message in await puller.pull(PAGE):
             self._received += 1
-            if message.metadata.sequence.consumer != self._received:
+            if place(message).handed_over != self._received:
                 self._notices.tell("tail_torn", self._stream)
                 await self._let_go()  # the next one begins behind what is whole
                 break

@@ -32,6 +32,7 @@ WITH remembered AS (
 DELETE FROM unpublished u USING unnest($1::text[], $2::bigint[]) AS t (k, v) WHERE u.key = t.k AND u.version = t.v"""
 
 WAITING = "SELECT DISTINCT key FROM unpublished WHERE key = ANY ($1::text[])"
+COUNT = "SELECT count(*) AS count FROM unpublished"
 MARK = "SELECT born, last_sequence FROM broker"
 SET_MARK = """INSERT INTO broker (born, last_sequence) VALUES ($1, $2)
 ON CONFLICT (only_row) DO UPDATE SET born = excluded.born, last_sequence = excluded.last_sequence"""
@@ -94,6 +95,10 @@ class PostgresOutbox:
     async def waiting(self, keys: Sequence[str]) -> frozenset[str]:
         """Return which of the keys still have rows."""
         return frozenset(row["key"] for row in await self._sessions.repeat(WAITING, list(keys)))
+
+    async def count(self) -> int:
+        """Return how many rows wait."""
+        return int((await self._sessions.repeat(COUNT))[0]["count"])
 
     async def mark(self) -> BrokerMark | None:
         """Return what the broker had acknowledged."""

@@ -16,7 +16,9 @@ WHERE saga = $1 AND key = $2 AND revision = $3 RETURNING revision"""
 SAGA_DUE = f"""SELECT {SAGA} FROM sagas
 WHERE saga = $1 AND status IN ('running', 'undoing') AND next_at_ms > 0 AND next_at_ms <= $2
 ORDER BY next_at_ms, key LIMIT $3"""  # noqa: S608 - constants only
-SAGA_COUNT = "SELECT status, count(*) AS count FROM sagas WHERE saga = $1 GROUP BY status"
+# What the index of SAGA_DUE holds: the rows of finished sagas stay for ever, and are not counted through.
+SAGA_UNFINISHED = """SELECT status, count(*) AS count FROM sagas
+WHERE saga = $1 AND status IN ('running', 'undoing') AND next_at_ms > 0 GROUP BY status"""
 
 EFFECT_BEGIN = """INSERT INTO effects (event_id, performer, attempts, next_at_ms, event) VALUES ($1, $2, $3, $4, $5)
 ON CONFLICT DO NOTHING RETURNING event_id"""
@@ -27,6 +29,8 @@ EFFECT_LEASE = """WITH due AS MATERIALIZED (
 UPDATE effects e SET attempts = e.attempts + 1, next_at_ms = $3 FROM due d
 WHERE e.event_id = d.event_id AND e.performer = d.performer
 RETURNING e.event_id, e.performer, e.attempts, e.next_at_ms, e.event"""
+EFFECT_PUT_OFF = """UPDATE effects SET next_at_ms = $4
+WHERE event_id = $1 AND performer = $2 AND attempts = $3 AND NOT finished"""
 EFFECT_FINISH = "UPDATE effects SET finished = true, event = '' WHERE event_id = $1 AND performer = $2"
 EFFECT_COUNT = "SELECT count(*) AS count FROM effects WHERE performer = $1 AND NOT finished"
 
@@ -40,6 +44,7 @@ LETTER = "letter_id, subject, reader, reason, detail, headers, body, at_ms, atte
 LETTER_PARK = f"""INSERT INTO dead_letters ({LETTER}) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)
 ON CONFLICT DO NOTHING"""  # noqa: S608 - constants only
 LETTER_LIST = f"SELECT {LETTER} FROM dead_letters WHERE letter_id > $1 ORDER BY letter_id LIMIT $2"  # noqa: S608 - constants only
+LETTER_COUNT = "SELECT count(*) AS count FROM dead_letters"
 LETTER_GET = f"SELECT {LETTER} FROM dead_letters WHERE letter_id = $1"  # noqa: S608 - constants only
 LETTER_REMOVE = "DELETE FROM dead_letters WHERE letter_id = $1 RETURNING letter_id"
 
@@ -72,9 +77,9 @@ class PostgresSagas:
         """Return unfinished rows whose time has come, oldest first."""
         return [SagaRow(*row) for row in await self._sessions.repeat(SAGA_DUE, saga, now_ms, limit)]
 
-    async def count(self, saga: str) -> Mapping[SagaStatus, int]:
-        """Return how many rows are in each status."""
-        return {row["status"]: row["count"] for row in await self._sessions.repeat(SAGA_COUNT, saga)}
+    async def unfinished(self, saga: str) -> Mapping[SagaStatus, int]:
+        """Return how many that have started are running and undoing."""
+        return {row["status"]: row["count"] for row in await self._sessions.repeat(SAGA_UNFINISHED, saga)}
 
 
 class PostgresEffects:
@@ -91,6 +96,10 @@ class PostgresEffects:
         """Return unfinished rows whose time has come, counted up one attempt and put off until then."""
         rows = await self._sessions.once(EFFECT_LEASE, performer, now_ms, until_ms, limit)
         return sorted(EffectRow(*row) for row in rows)
+
+    async def put_off(self, row: EffectRow, next_at_ms: int) -> None:
+        """Let it be leased again at that time, unless it is finished or another attempt has begun since."""
+        await self._sessions.repeat(EFFECT_PUT_OFF, row.event_id, row.performer, row.attempts, next_at_ms)
 
     async def finish(self, event_id: str, performer: str) -> None:
         """Remember that it is done; the event itself is forgotten."""
@@ -130,6 +139,10 @@ class PostgresDeadLetters:
     async def list(self, after_id: str, limit: int) -> Sequence[DeadLetter]:
         """Return letters in order of their ids."""
         return [DeadLetter(*row) for row in await self._sessions.repeat(LETTER_LIST, after_id, limit)]
+
+    async def count(self) -> int:
+        """Return how many wait."""
+        return int((await self._sessions.repeat(LETTER_COUNT))[0]["count"])
 
     async def get(self, letter_id: str) -> DeadLetter | None:
         """Return one letter, None where there is none."""

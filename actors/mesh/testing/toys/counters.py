@@ -257,7 +257,7 @@ async def find_ring(bell: Bell, event: CounterClosed, effect_id: str) -> RecordR
     return None if tone is None else RecordRung(counter_id=event.counter_id, tone=tone)
 
 
-def count_limit(event: LimitSet) -> Count:
+def count_limit(event: LimitSet, happened: Happened) -> Count:
     return Count(counter_id="limits-set", amount=1)
 
 

@@ -39,6 +39,20 @@ class OpenLocker(Command[Opened], frozen=True, kw_only=True):
     pin: Annotated[str, Sensitive()]
 
 
+class GuessPin(Command[Opened], frozen=True, kw_only=True):
+    """Open it with the pin; a wrong one is refused, and locks it until it is rented anew."""
+
+    locker_id: Id
+    pin: Annotated[str, Sensitive()]
+
+
+class MoveIn(Command, frozen=True, kw_only=True):
+    """Take what is in the locker that has a label over into this one."""
+
+    locker_id: Id
+    label: str
+
+
 class LockerRented(Event, frozen=True, kw_only=True):
     locker_id: Id
     renter_id: Id
@@ -56,7 +70,15 @@ class LockerOpened(Event, frozen=True, kw_only=True):
     at_ms: int
 
 
-LockerEvent: TypeAlias = LockerRented | LockerRelabelled | LockerOpened
+class LockerLocked(Event, frozen=True, kw_only=True):
+    locker_id: Id
+
+
+class LockerEmptied(Event, frozen=True, kw_only=True):
+    locker_id: Id
+
+
+LockerEvent: TypeAlias = LockerRented | LockerRelabelled | LockerOpened | LockerLocked | LockerEmptied
 
 
 class Locker(Struct, frozen=True, kw_only=True):
@@ -104,6 +126,15 @@ async def try_pin(codes: Codes, command: OpenLocker, locker: Locker | None, look
     return Consulted(now_ms=look.now_ms, code=codes.fresh(), holder_of_label=holder)
 
 
+async def guess_pin(codes: Codes, command: GuessPin, locker: Locker | None, look: Consulting) -> bool:
+    return await codes.fits(command.locker_id, command.pin)
+
+
+async def find_label(codes: Codes, command: MoveIn, locker: Locker | None, look: Consulting) -> Locker | None:
+    holder = await look.claimed("label", command.label)
+    return await look.held(Locker, holder) if holder else None
+
+
 def rent(locker: Locker | None, command: Rent) -> Iterator[LockerEvent]:
     if locker is None:
         yield LockerRented(locker_id=command.locker_id, renter_id=command.renter_id, label=command.label)
@@ -118,6 +149,24 @@ def open_locker(locker: Locker | None, command: OpenLocker, consulted: Consulted
     if locker is None:
         raise Refused("locker_unknown", kind="not_found")
     yield LockerOpened(locker_id=command.locker_id, at_ms=consulted.now_ms)
+
+
+def guess(locker: Locker | None, command: GuessPin, fits: bool) -> Iterator[LockerEvent]:
+    if locker is not None:
+        yield LockerOpened(locker_id=command.locker_id, at_ms=0) if fits else LockerLocked(locker_id=command.locker_id)
+
+
+def guessed(locker: Locker, command: GuessPin, fits: bool) -> Opened:
+    if not fits:
+        raise Refused("pin_refused", "it is locked now", kind="unauthenticated")
+    return Opened(locker_id=command.locker_id, code="", holder_of_label="", times=locker.opened)
+
+
+def move_in(locker: Locker | None, command: MoveIn, other: Locker | None) -> Iterator[LockerEvent]:
+    if other is None or locker is None:
+        raise Refused("locker_unknown", kind="not_found")
+    yield LockerEmptied(locker_id=other.locker_id)
+    yield LockerOpened(locker_id=command.locker_id, at_ms=0)
 
 
 def opened(locker: Locker, command: OpenLocker, consulted: Consulted) -> Opened:
@@ -135,7 +184,7 @@ def evolve(locker: Locker | None, event: LockerEvent) -> Locker:
     assert locker is not None, "a locker is rented before anything else happens to it"
     if isinstance(event, LockerRelabelled):
         return replace(locker, label=event.label)
-    return replace(locker, opened=locker.opened + 1)
+    return replace(locker, opened=locker.opened + isinstance(event, LockerOpened))
 
 
 # mypy wants a concrete class where a type is handed over; which port it is, is all that is asked of it here.
@@ -153,6 +202,8 @@ actor = Actor(
                 decides(Rent, rent),
                 decides(Relabel, relabel),
                 decides(OpenLocker, open_locker, consults=consults(CODES, try_pin), replies=opened, remember=False),
+                decides(GuessPin, guess, consults=consults(CODES, guess_pin), replies=guessed, remember=False),
+                decides(MoveIn, move_in, consults=consults(CODES, find_label)),
             ),
         ),
     ),

@@ -1,0 +1,1 @@
+"""The rules of notifying. Pure: no clock, no network, no store."""

@@ -1,0 +1,1 @@
+"""Event streams -> one stream of server-sent events a client (docs/live.md)."""
