@@ -24,6 +24,7 @@ from actors.mesh.adapters.nats.requests import UNSENT_BYTES_MAX
 from actors.mesh.adapters.world import SystemClock, SystemIds
 from actors.mesh.testing.waiting import until
 from tests.integration.nats_broker import Broker
+from tests.integration.raw_nats import frame, send_raw
 from tests.integration.tcp_proxy import TcpProxy, proxy_to
 
 CLOCK, IDS = SystemClock(), SystemIds()
@@ -602,7 +603,26 @@ async def test_a_connection_closed_by_the_server_is_built_anew(
     await until(lambda: bus.connected)
 
 
-# Headers (22), answers that would be published elsewhere
+# Subjects that are no text, headers (22), answers that would be published elsewhere
+
+
+async def test_a_subject_that_is_no_text_makes_nobody_deaf_and_does_not_come_for_ever(
+    bus: NatsBus, broker: Broker, counted: Counter[str]
+) -> None:
+    await bus.provision([STREAM], [CONSUMER])
+    kept = Kept()
+    await bus.follow(CONSUMER, kept)
+    await bus.serve("things.command.>", "things", echo)
+    await send_raw(broker.url, frame(b"things.event.\xff\xfe.1", b"odd"), frame(b"things.command.\xff", b"odd"))
+    assert (await bus.request("things.command.make", b"hello", {}, timeout_seconds=2)).body == b"hello"
+    await bus.store("things.event.made.1", b"good", {}, message_id="1")
+    await until(lambda: kept.bodies == [b"odd", b"good"])
+    assert counted["disconnected"] == 0
+
+    async def is_over() -> bool:
+        return await bus.pending(CONSUMER) == 0
+
+    await until(is_over)
 
 
 async def test_the_headers_given_are_not_written_to(bus: NatsBus) -> None:
