@@ -230,6 +230,7 @@ async def killed_everywhere(
         await shop.restore_pools(names, points)
 
 
+@pytest.mark.slow
 @pytest.mark.timeout(180)
 async def test_a_kill_where_most_is_at_stake_changes_no_outcome(shop: ShopPlatform) -> None:
     await killed_everywhere(shop, "few", TELLING, pools=2, timeout_seconds=90)

@@ -27,7 +27,7 @@ from tests.integration.shop_platform import ShopPlatform
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
-SERVICES = {"gateway", "users", "orders", "inventory", "payments"}
+SERVICES = {"gateway", "users", "orders", "inventory", "payments", "notifications"}
 READERS = {"orders_sagas", "orders_views"}
 GIVEN = TraceContext(bytes(range(16, 32)), bytes(range(8, 16)), sampled=True)
 SPANS_SECONDS = 20.0
