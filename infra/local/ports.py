@@ -2,6 +2,7 @@
 
 import random
 import socket
+from collections import deque
 from collections.abc import Iterable, Mapping
 
 from infra.local.failures import StartFailed
@@ -13,6 +14,8 @@ LOOPBACK = "127.0.0.1"
 # free there could be given away between our look and the server's start.
 _FREE_RANGE = range(20000, 32000)
 _FREE_ATTEMPTS = 200
+# Not given again at once: whoever got one may not listen there yet.
+_lately_given: deque[int] = deque(maxlen=1_000)
 
 
 def free_ports(count: int) -> list[int]:
@@ -22,9 +25,11 @@ def free_ports(count: int) -> list[int]:
         for _ in range(_FREE_ATTEMPTS + count):
             if len(held) == count:
                 break
-            listener = _listener(random.choice(_FREE_RANGE))  # noqa: S311 - two platforms must not try the same order
+            port = random.choice(_FREE_RANGE)  # noqa: S311 - two platforms must not try the same order
+            listener = None if port in _lately_given else _listener(port)
             if listener is not None:
                 held.append(listener)
+                _lately_given.append(port)
         if len(held) < count:
             raise StartFailed("platform", "no free port was found", "stop some of the servers that run on this machine")
         return [int(listener.getsockname()[1]) for listener in held]
