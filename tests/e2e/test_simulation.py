@@ -33,7 +33,7 @@ async def stormy(running: Running, *, seed: int, orders: int, rate: float, every
 
 
 async def test_a_short_day_with_a_few_kills_ends_right(running: Running) -> None:
-    outcome = await stormy(running, seed=11, orders=120, rate=12, every_seconds=2.5, most=4)
+    outcome = await stormy(running, seed=11, orders=80, rate=12, every_seconds=2.0, most=3)
     assert sum(outcome.answers.values()) == outcome.orders + outcome.repeats
 
 

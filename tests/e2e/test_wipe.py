@@ -17,7 +17,7 @@ from cli.simulate import simulate
 from infra.local.services import ServiceName
 from tests.e2e.running import Running
 
-pytestmark = pytest.mark.asyncio(loop_scope="session")
+pytestmark = [pytest.mark.asyncio(loop_scope="session"), pytest.mark.slow]
 
 ORDERS = 30
 POOLS: dict[str, ServiceName] = {

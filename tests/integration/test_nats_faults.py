@@ -58,7 +58,7 @@ async def proxy(broker: Broker) -> AsyncIterator[TcpProxy]:
         yield proxy
 
 
-@pytest.fixture(params=["fast", "stock"])
+@pytest.fixture(params=["fast", pytest.param("stock", marks=pytest.mark.slow)])
 def client(request: pytest.FixtureRequest) -> ClientName:
     """Every bad day is lived through twice: over the hot path of our own, and over nats-py as it is."""
     name: ClientName = request.param

@@ -30,7 +30,7 @@ CALM_SECONDS = 0.2
 STOPS, CALLERS = 30, 10
 
 
-@pytest.fixture(params=["memory", "nats", "nats-stock"])
+@pytest.fixture(params=["memory", "nats", pytest.param("nats-stock", marks=pytest.mark.slow)])
 def nats(request: pytest.FixtureRequest) -> tuple[str, ClientName] | None:
     """Where NATS is and by which client; None for the bus in memory.
 

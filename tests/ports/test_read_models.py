@@ -6,6 +6,7 @@ import asyncio
 import secrets
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from itertools import product
 from typing import Any, NamedTuple
 
 import asyncpg
@@ -492,9 +493,15 @@ async def somebody_silent() -> AsyncIterator[int]:
             writer.close()
 
 
-@pytest.mark.parametrize("trouble", [nobody_there, somebody_silent])
-@pytest.mark.parametrize("kind", ["postgres", "redis", "mongo"])
-async def test_a_store_that_is_away_is_unavailable_within_five_seconds(kind: str, trouble: Any) -> None:
+async def test_a_store_that_is_away_is_unavailable_within_five_seconds() -> None:
+    """All of them at once, for each is waited for until it is given up."""
+    kinds, troubles = ("postgres", "redis", "mongo"), (nobody_there, somebody_silent)
+    async with asyncio.TaskGroup() as group:
+        for kind, trouble in product(kinds, troubles):
+            group.create_task(unavailable(kind, trouble), name=f"{kind} {trouble.__name__}")
+
+
+async def unavailable(kind: str, trouble: Callable[[], AbstractAsyncContextManager[int]]) -> None:
     async with trouble() as port, away(kind, port) as store:  # opening needs nobody
         begin = asyncio.get_running_loop().time()
         told = await asyncio.gather(
@@ -504,9 +511,9 @@ async def test_a_store_that_is_away_is_unavailable_within_five_seconds(kind: str
             store.wipe(PLAIN.name),
             return_exceptions=True,
         )
-        assert asyncio.get_running_loop().time() - begin < AWAY_SECONDS
+        assert asyncio.get_running_loop().time() - begin < AWAY_SECONDS, (kind, trouble)
         prepare, get, *writes = told
-        assert isinstance(get, Unavailable)
+        assert isinstance(get, Unavailable), (kind, trouble)
         assert isinstance(prepare, Unavailable | TimedOut) or kind == "redis", "Redis has nothing to prepare"
         assert all(isinstance(write, Unavailable | TimedOut) for write in writes), told
 
