@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Iterable
 from typing import Any
 
 from actors import inventory, orders, payments, users
+from actors.mesh import Actor
+from actors.mesh._blueprint import Blueprint
 from actors.mesh._chaos import NO_CHAOS, Chaos
+from actors.mesh._ports import Clock, Ids
 from actors.mesh.testing.memory_mesh import HMAC_KEY, SEED, MemoryMesh
 from actors.mesh.testing.weather import Weather
 from actors.payments.provider import CardProcessor, SimulatedCards
@@ -29,10 +33,29 @@ def credentials() -> Credentials:
 class Shop:
     """A mesh of the four domains over simulated cards, whose log is what really happened to the money."""
 
-    def __init__(self, *, pools_per_domain: int = 1, chaos: Chaos = NO_CHAOS, weather: Weather | None = None) -> None:
+    def __init__(
+        self,
+        *,
+        actors: Iterable[Actor | Blueprint] = ACTORS,
+        pools_per_domain: int = 1,
+        chaos: Chaos = NO_CHAOS,
+        weather: Weather | None = None,
+        clock: Clock | None = None,
+        ids: Ids | None = None,
+        traced: bool = True,
+    ) -> None:
         self.cards = SimulatedCards()
         outside = {CARDS: self.cards, Credentials: credentials()}
-        self.mesh = MemoryMesh(ACTORS, outside=outside, pools_per_domain=pools_per_domain, chaos=chaos, weather=weather)
+        self.mesh = MemoryMesh(
+            actors,
+            outside=outside,
+            pools_per_domain=pools_per_domain,
+            chaos=chaos,
+            weather=weather,
+            clock=clock,
+            ids=ids,
+            traced=traced,
+        )
 
     async def open(self, *, stock: int = 10, sku: str = "tea") -> None:
         """Register the customer ada and put an item on the shelf."""

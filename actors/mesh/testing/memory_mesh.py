@@ -14,7 +14,7 @@ from actors.mesh._chaos import NO_CHAOS, Chaos
 from actors.mesh._client import Client
 from actors.mesh._errors import Fault
 from actors.mesh._pool import Pool, World
-from actors.mesh._ports import Bus, Clock
+from actors.mesh._ports import Bus, Clock, Ids
 from actors.mesh._principals import Signer, Verifier
 from actors.mesh._privacy import Privacy
 from actors.mesh._relay import Relay
@@ -45,19 +45,22 @@ class MemoryMesh:
 
     def __init__(
         self,
-        actors: Iterable[Actor],
+        actors: Iterable[Actor | Blueprint],
         *,
         outside: Mapping[type[Any], Any] | None = None,
         clock: Clock | None = None,
         pools_per_domain: int = 1,
         chaos: Chaos = NO_CHAOS,
         weather: Weather | None = None,
+        ids: Ids | None = None,
+        traced: bool = True,
     ) -> None:
-        self.blueprints = tuple(draw(actor) for actor in actors)
+        self.blueprints = tuple(actor if isinstance(actor, Blueprint) else draw(actor) for actor in actors)
         self.clock: Clock = clock if clock is not None else FakeClock(auto=True)
         self.truth = MemoryTruth()
         self.bus = MemoryBus(self.clock)
-        self.ids = SystemIds()
+        self.ids: Ids = ids if ids is not None else SystemIds()
+        self._traced = traced
         self.spans: list[FinishedSpan] = []
         self.data_keys = MemoryDataKeys()
         self.views = {blueprint.name: MemoryViews() for blueprint in self.blueprints}
@@ -85,8 +88,8 @@ class MemoryMesh:
         )
 
     def telemetry(self, service: str) -> Telemetry:
-        """Return a recorder whose spans all end in `spans`."""
-        return Telemetry(service, collect=self.spans, now_ns=self.clock.now_ns)
+        """Return a recorder whose spans all end in `spans`; one that records nothing where nobody looks at them."""
+        return Telemetry(service, collect=self.spans if self._traced else None, now_ns=self.clock.now_ns)
 
     def privacy(self) -> Privacy:
         """Return a fresh view of the personal data, as another process would have."""

@@ -23,7 +23,8 @@ class Process:
         self.name = name
         self.alive = True
         self.at_end: list[Callable[[], None]] = []
-        self._tasks: weakref.WeakSet[asyncio.Task[Any]] = weakref.WeakSet()
+        # Not a set: they end in the order they began in, so that one seed is one schedule.
+        self._tasks: weakref.WeakKeyDictionary[asyncio.Task[Any], None] = weakref.WeakKeyDictionary()
 
     @contextmanager
     def entered(self) -> Iterator[None]:
@@ -35,7 +36,7 @@ class Process:
             INSIDE.reset(token)
 
     def adopt(self, task: asyncio.Task[Any]) -> None:
-        self._tasks.add(task)
+        self._tasks[task] = None
 
     def end(self) -> None:
         """End it now: nothing of it goes on, and what it held on to in the world is let go."""

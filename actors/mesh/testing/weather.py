@@ -39,7 +39,8 @@ class Weather:
         self.cleared = False
         self.happened: dict[str, int] = {}
 
-    def hits(self, what: str, factor: float = 1.0) -> bool:
+    def hits(self, what: str, factor: float = 1.0, *, about: str = "") -> bool:
+        """Tell whether it goes wrong this time; `about` says with what, for those who keep a list."""
         return self._drawn(what, self.rough * factor)
 
     def kills(self, point: str) -> bool:
@@ -81,22 +82,22 @@ class WeatherBus:
     async def request(
         self, subject: str, body: bytes, headers: Mapping[str, str], *, timeout_seconds: float
     ) -> BusReply:
-        weather = self._weather
-        if weather.hits("request unanswered: nobody there"):
+        weather, about = self._weather, subject.rpartition(".")[0]
+        if weather.hits("request unanswered: nobody there", about=about):
             raise Unavailable(f"nobody serves {subject}")
-        if weather.hits("request lost"):
+        if weather.hits("request lost", about=about):
             await self._clock.sleep(timeout_seconds)
             raise TimedOut(f"no answer from {subject}")
-        if weather.hits("request doubled"):
+        if weather.hits("request doubled", about=about):
             stray = asyncio.create_task(self._stray(subject, body, headers), name=f"stray {subject}")
             self._strays.add(stray)
             stray.add_done_callback(self._strays.discard)
-        if weather.hits("request late"):
+        if weather.hits("request late", about=about):
             late = weather.seconds(timeout_seconds * 0.9)
             await self._clock.sleep(late)
             timeout_seconds -= late
         reply = await self._bus.request(subject, body, headers, timeout_seconds=timeout_seconds)
-        if weather.hits("reply lost"):
+        if weather.hits("reply lost", about=about):
             await self._clock.sleep(timeout_seconds)
             raise TimedOut(f"no answer from {subject}")
         return reply
@@ -138,12 +139,13 @@ class WeatherBus:
         return await self._bus.listen(subject, handler)
 
     async def store(self, subject: str, body: bytes, headers: Mapping[str, str], *, message_id: str) -> int:
-        if self._weather.hits("store refused"):
+        about = subject.rpartition(".")[0]
+        if self._weather.hits("store refused", about=about):
             raise Unavailable("the broker is away")
-        if self._weather.hits("store late"):
+        if self._weather.hits("store late", about=about):
             await self._clock.sleep(self._weather.seconds(2))
         sequence = await self._bus.store(subject, body, headers, message_id=message_id)
-        if self._weather.hits("acknowledgement lost"):
+        if self._weather.hits("acknowledgement lost", about=about):
             raise TimedOut("stored, but nobody knows")
         return sequence
 
@@ -157,16 +159,20 @@ class WeatherBus:
         async def handle(batch: Sequence[Delivered]) -> Sequence[Verdict]:
             weather = self._weather
             verdicts: dict[int, Verdict] = {
-                message.sequence: Again(weather.seconds(4)) for message in batch if weather.hits("delivery withheld", 2)
+                message.sequence: Again(weather.seconds(4))
+                for message in batch
+                if weather.hits("delivery withheld", 2, about=consumer.name)
             }
             order = [message for message in batch if message.sequence not in verdicts]
-            if weather.hits("deliveries disordered", 4):
+            if weather.hits("deliveries disordered", 4, about=consumer.name):
                 weather.random.shuffle(order)
             if order:
                 found = await handler(order)
-                if weather.hits("deliveries doubled", 2):
+                if weather.hits("deliveries doubled", 2, about=consumer.name):
                     found = await handler(order)
                 verdicts |= {message.sequence: verdict for message, verdict in zip(order, found, strict=True)}
+            if weather.kills(f"acknowledge.before.{consumer.name}"):
+                die()
             return [verdicts[message.sequence] for message in batch]
 
         return await self._bus.follow(consumer, handle, batch_max=batch_max)
