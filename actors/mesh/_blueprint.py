@@ -6,6 +6,7 @@ import inspect
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cache
 from typing import Any, get_args, get_type_hints
 
 import msgspec
@@ -96,6 +97,7 @@ class Blueprint:
         return Key(aggregate.state, getattr(event, aggregate.key))
 
 
+@cache
 def second_parameter(function: Callable[..., Any]) -> tuple[type[Event], ...]:
     """Return the event types that a fold's second parameter is annotated with."""
     name = list(inspect.signature(function).parameters)[1]

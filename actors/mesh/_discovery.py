@@ -7,6 +7,7 @@ import os
 import socket
 from collections.abc import Awaitable, Callable, Iterator
 from datetime import UTC, datetime
+from functools import cache
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any, NamedTuple
 
@@ -208,6 +209,7 @@ class Outlook:
         )
 
 
+@cache
 def installed_version() -> str:
     """Return the version of what is installed: `$SRV` asks for a semantic one."""
     try:

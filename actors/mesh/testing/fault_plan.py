@@ -23,7 +23,8 @@ class FaultPlan(Weather):
     ) -> None:
         super().__init__(seed, rough=rough, deadly=deadly)
         self.struck: list[str] = []
-        self.now: Callable[[], int] = lambda: 0
+        self.now: Callable[[], str] = str
+        """When it is, as the trace says it."""
         self.trace: list[str] | None = [] if noted else None
         self._seed = seed
         self._faults = None if faults is None else frozenset(faults)

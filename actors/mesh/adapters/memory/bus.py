@@ -134,7 +134,12 @@ class MemoryBus:
             stream, state = self._streams.get(consumer.stream), self._consumers.get((consumer.stream, consumer.name))
             return (stream, state) if stream and state else None
 
-        follower = MemoryFollower(where, handler, batch_max, self._clock, self._wake, self._followers.remove)
+        def changed() -> None:
+            self._wake(consumer.stream)
+
+        follower = MemoryFollower(
+            where, handler, batch_max, self._clock, changed, self._followers.remove, stream=consumer.stream
+        )
         self._followers.append(follower)
         return follower
 
@@ -248,13 +253,15 @@ class MemoryBus:
         for stream in self._streams.values():
             if stream.takes(subject):
                 sequence = stream.append(subject, body, headers, self._clock.now_ms())
-                self._wake()
+                self._wake(stream.spec.name)
                 return sequence
         return None
 
-    def _wake(self) -> None:
+    def _wake(self, stream: str = "") -> None:
+        """Let those look again who read that stream, or everybody."""
         for follower in self._followers:
-            follower.wake()
+            if not stream or follower.stream == stream:
+                follower.wake()
         for wake in self._wakers:
             wake()
 

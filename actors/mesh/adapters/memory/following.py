@@ -27,7 +27,10 @@ class MemoryFollower:
         clock: Clock,
         changed: Callable[[], None],
         ended: Callable[[MemoryFollower], None],
+        *,
+        stream: str = "",
     ) -> None:
+        self.stream = stream
         self._where = where
         self._handler = handler
         self._batch_max = batch_max
