@@ -60,7 +60,9 @@ def undone_backwards(facts: Facts) -> Iterator[str]:
             continue
         payment, stock = facts.payments.get(order_id, ()), facts.reservations.get(order_id, ())
         money_ms = [fact.at_ms for fact in payment if fact.name in ("void_wanted", "void_submitted", "payment_voided")]
-        stock_ms = [fact.at_ms for fact in stock if fact.body.get("reason") == "released"]
+        # Putting back what may have been taken comes first and may release it too: that is another command.
+        told = facts.domains["inventory"].commands
+        stock_ms = [fact.at_ms for fact in stock if told.get(fact.command_id) == "inventory.command.release_stock"]
         if money_ms and stock_ms and min(stock_ms) < min(money_ms):
             yield f"order {order_id}: its stock was released before its payment was let go"
 

@@ -53,11 +53,12 @@ TRIES_MAX = 400
 
 
 class Schedule(NamedTuple):
-    """What is to be run. `faults`: these and no others; `shuffled`: who runs next is drawn too."""
+    """What is to be run. `faults`: these and no others; `focus`: these far more often; `shuffled`: who is next is drawn."""
 
     seed: int
     mode: Mode = "liveness"
     faults: tuple[str, ...] | None = None
+    focus: tuple[str, ...] = ()
     shuffled: bool = True
 
 
@@ -85,6 +86,7 @@ def ran(schedule: Schedule, *, actors: Sequence[Actor] = ACTORS, trace: list[str
         rough=draw_of.choice(ROUGH),
         deadly=draw_of.choice(DEADLY),
         faults=schedule.faults,
+        focus=schedule.focus,
         noted=trace is not None,
     )
     loop = SeededLoop(schedule.seed, shuffled=schedule.shuffled)
@@ -217,7 +219,7 @@ def smaller(found: Ran, *, actors: Sequence[Actor] = ACTORS) -> Ran:
     def fails(schedule: Schedule) -> bool:
         return bool(ran(schedule, actors=actors).broken & found.broken)
 
-    schedule = found.schedule._replace(faults=found.faults)
+    schedule = found.schedule._replace(faults=found.faults, focus=())
     if fails(schedule._replace(shuffled=False)):
         schedule = schedule._replace(shuffled=False)
     kept = shrunk(found.faults, lambda faults: fails(schedule._replace(faults=tuple(faults))))

@@ -8,6 +8,8 @@ from random import Random
 
 from actors.mesh.testing.weather import Weather
 
+FOCUSED = 0.3
+"""How often what is looked at closely goes wrong: often, and yet not so often that nothing else is reached."""
 _WHOLE = 1 << 64
 
 
@@ -15,11 +17,19 @@ class FaultPlan(Weather):
     """Draws whether something goes wrong from the seed, what it is, and the how-manieth time it could have.
 
     So a fault stays the same when others are left out. With `faults`, exactly those happen: `"request lost
-    orders.command.place_order#2"` is the second time that such a request could have been lost.
+    orders.command.place_order#2"` is the second time that such a request could have been lost. What `focus` names (the
+    same without its number) goes wrong far more often than the weather says: to search where a bug is suspected.
     """
 
     def __init__(
-        self, seed: int, *, rough: float, deadly: float, faults: Sequence[str] | None = None, noted: bool = False
+        self,
+        seed: int,
+        *,
+        rough: float,
+        deadly: float,
+        faults: Sequence[str] | None = None,
+        focus: Sequence[str] = (),
+        noted: bool = False,
     ) -> None:
         super().__init__(seed, rough=rough, deadly=deadly)
         self.struck: list[str] = []
@@ -28,6 +38,7 @@ class FaultPlan(Weather):
         self.trace: list[str] | None = [] if noted else None
         self._seed = seed
         self._faults = None if faults is None else frozenset(faults)
+        self._focus = frozenset(focus)
         self._passed: dict[str, int] = {}
         self._digest = hashlib.sha256()
 
@@ -46,7 +57,7 @@ class FaultPlan(Weather):
         count = self._passed[what] = self._passed.get(what, 0) + 1
         fault = f"{what}#{count}"
         if self._faults is None:
-            strikes = chance > 0 and self._fraction(fault) < chance
+            strikes = self._fraction(fault) < (FOCUSED if what in self._focus else chance)
         else:
             strikes = fault in self._faults
         self._note(f"{fault} strikes" if strikes else fault)
