@@ -48,6 +48,12 @@ test *args: _sync
 test-all *args: _sync
     @exec {{python}} -m pytest "$@"
 
+# Run seeded schedules of the shop in memory: --seed 7, --count 2000, --bug early_ack
+[group('test')]
+[no-exit-message]
+schedules *args: _sync
+    @exec {{python}} -m tests.sim "$@"
+
 # Measure, as ratios in one run
 [group('test')]
 bench *args: _sync

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from actors.mesh._blueprint import Blueprint, consumers, view_name
+from actors.mesh._blueprint import Blueprint, view_name
 from actors.mesh._ports import ViewRow
 from actors.mesh._read import aggregate_name
 from actors.mesh.adapters.memory.streams import MESSAGE_ID
@@ -40,7 +40,7 @@ async def domain_facts(mesh: MemoryMesh, blueprint: Blueprint, *, with_views: bo
         overdue_timers=[timer.timer_id for timer in tables.timers.values() if timer.due_at_ms < overdue_ms],
         dead_letters=[(each.letter_id, each.subject, each.reader, each.reason) for each in tables.dead_letters.values()],
         stream_ids=[message.headers[MESSAGE_ID] for message in stream.messages],
-        pending={consumer.name: await mesh.bus.pending(consumer) for consumer in consumers(blueprint)},
+        pending={consumer.name: await mesh.bus.pending(consumer) for consumer in mesh.consumers[blueprint.name]},
         views=await view_facts(mesh, blueprint) if with_views else {},
     )
 

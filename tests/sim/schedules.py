@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import gc
 import logging
+import shlex
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
@@ -36,7 +37,7 @@ TOKENS = (
     "card-approved", "card-approved", "card-declined", "card-timeout-then-success", "card-error-then-success",
     "card-error-before",
 )  # fmt: skip
-ORDERS_MAX = 3
+ORDERS = (1, 1, 2, 2, 3)
 STOCK = 6
 """Less than all orders may want, so that some must do without."""
 HELD_SECONDS = 6.0
@@ -87,7 +88,6 @@ def ran(schedule: Schedule, *, actors: Sequence[Actor] = ACTORS, trace: list[str
         deadly=draw_of.choice(DEADLY),
         faults=schedule.faults,
         focus=schedule.focus,
-        noted=trace is not None,
     )
     loop = SeededLoop(schedule.seed, shuffled=schedule.shuffled)
     with quietly():
@@ -99,7 +99,7 @@ def ran(schedule: Schedule, *, actors: Sequence[Actor] = ACTORS, trace: list[str
             turns, seconds = loop.turns, loop.time()  # how it is cleared away is no part of it
             end(loop)
     if trace is not None:
-        trace += plan.trace or ()
+        trace += plan.trace
     return Ran(schedule, tuple(problems), tuple(plan.struck), plan.digest, turns, seconds)
 
 
@@ -110,7 +110,7 @@ class Day:
         self.plan, self.mode = plan, schedule.mode
         self.draw = Random(f"wishes {schedule.seed}")  # noqa: S311 - a simulation is repeated by its seed
         clock = LoopClock(loop)
-        plan.now = lambda: f"{clock.now_ms()} {loop.turns}"
+        plan.now = lambda: f"{loop.now_ns // 1000} us, turn {loop.turns}:"
         plan.cleared = True
         self.shop = Shop(
             actors=[blueprint_of(actor) for actor in actors],
@@ -132,7 +132,7 @@ class Day:
         await self.shop.open(stock=STOCK)
         self.mesh.revive(lambda: self.plan.seconds(2))
         self.plan.cleared = False
-        wishes = [self.customer(f"o{number}") for number in range(self.draw.randint(1, ORDERS_MAX))]
+        wishes = [self.customer(f"o{number}") for number in range(self.draw.choice(ORDERS))]
         watching = asyncio.ensure_future(self.watch())
         try:
             await asyncio.gather(*wishes, self.warehouse())
@@ -147,7 +147,7 @@ class Day:
     async def watch(self) -> None:
         """Hold what is kept against what must hold at all times, now and then."""
         while True:
-            await self.mesh.clock.sleep(2 * LOOK_EVERY_SECONDS)
+            await self.mesh.clock.sleep(3 * LOOK_EVERY_SECONDS)
             await self.look()
 
     async def look(self) -> None:
@@ -224,6 +224,22 @@ def smaller(found: Ran, *, actors: Sequence[Actor] = ACTORS) -> Ran:
         schedule = schedule._replace(shuffled=False)
     kept = shrunk(found.faults, lambda faults: fails(schedule._replace(faults=tuple(faults))))
     return ran(schedule._replace(faults=tuple(kept)), actors=actors)
+
+
+def told(found: Ran, bug: str = "") -> str:
+    """Return what a failure says: what broke, by which faults, and the one command that shows it again."""
+    lines = [f"schedule {found.schedule.seed}, {len(found.faults)} faults:", *found.faults]
+    return "\n  ".join([*lines, *found.problems[:5], "again:", command_of(found, bug)])
+
+
+def command_of(found: Ran, bug: str = "") -> str:
+    """Return the command that runs exactly this schedule."""
+    schedule = found.schedule
+    words = ["./just", "schedules", "--seed", str(schedule.seed), "--mode", schedule.mode]
+    words += ["--bug", bug] if bug else []
+    words += [] if schedule.shuffled else ["--in-order"]
+    words += [] if found.faults else ["--no-faults"]
+    return shlex.join([*words, *(word for fault in found.faults for word in ("--fault", fault))])
 
 
 def end(loop: SeededLoop) -> None:

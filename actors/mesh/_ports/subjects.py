@@ -12,8 +12,12 @@ def matcher(pattern: str) -> Callable[[str], bool]:
         return pattern.__eq__
     rest = tokens[-1] == ">"
     head = tokens[:-1] if rest else tokens
+    first = next(index for index, token in enumerate(tokens) if token in ("*", ">"))
+    literal = "".join(f"{token}." for token in tokens[:first])  # most subjects are somebody else's: seen at a glance
 
     def matches(subject: str) -> bool:
+        if not subject.startswith(literal):
+            return False
         given = subject.split(".")
         if len(given) <= len(head) if rest else len(given) != len(head):
             return False

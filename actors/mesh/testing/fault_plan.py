@@ -29,18 +29,16 @@ class FaultPlan(Weather):
         deadly: float,
         faults: Sequence[str] | None = None,
         focus: Sequence[str] = (),
-        noted: bool = False,
     ) -> None:
         super().__init__(seed, rough=rough, deadly=deadly)
         self.struck: list[str] = []
         self.now: Callable[[], str] = str
         """When it is, as the trace says it."""
-        self.trace: list[str] | None = [] if noted else None
+        self.trace: list[str] = []
         self._seed = seed
         self._faults = None if faults is None else frozenset(faults)
         self._focus = frozenset(focus)
         self._passed: dict[str, int] = {}
-        self._digest = hashlib.sha256()
 
     def hits(self, what: str, factor: float = 1.0, *, about: str = "") -> bool:
         return self._drawn(f"{what} {about}" if about else what, self.rough * factor)
@@ -48,7 +46,7 @@ class FaultPlan(Weather):
     @property
     def digest(self) -> str:
         """Return what is equal only for schedules that passed the same places in the same order at the same times."""
-        return self._digest.hexdigest()
+        return hashlib.sha256("\n".join(self.trace).encode()).hexdigest()
 
     def _drawn(self, what: str, chance: float) -> bool:
         if self.cleared:
@@ -72,7 +70,4 @@ class FaultPlan(Weather):
         return int.from_bytes(drawn, "big") / _WHOLE
 
     def _note(self, what: str) -> None:
-        line = f"{self.now()} {what}"
-        self._digest.update(line.encode())
-        if self.trace is not None:
-            self.trace.append(line)
+        self.trace.append(f"{self.now()} {what}")

@@ -56,6 +56,7 @@ class MemoryMesh:
         traced: bool = True,
     ) -> None:
         self.blueprints = tuple(actor if isinstance(actor, Blueprint) else draw(actor) for actor in actors)
+        self.consumers = {blueprint.name: consumers(blueprint) for blueprint in self.blueprints}
         self.clock: Clock = clock if clock is not None else FakeClock(auto=True)
         self.truth = MemoryTruth()
         self.bus = MemoryBus(self.clock)
@@ -99,7 +100,7 @@ class MemoryMesh:
         count_tasks(asyncio.get_running_loop())
         await self.bus.provision(
             [stream for blueprint in self.blueprints for stream in blueprint.streams],
-            [spec for blueprint in self.blueprints for spec in consumers(blueprint)],
+            [spec for specs in self.consumers.values() for spec in specs],
         )
         for blueprint in self.blueprints:
             await self.views[blueprint.name].prepare(shapes(blueprint, "default"))

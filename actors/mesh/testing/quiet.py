@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from actors.mesh._actor import Happened, Projection
-from actors.mesh._blueprint import Blueprint, consumers, second_parameter, view_name
+from actors.mesh._blueprint import Blueprint, second_parameter, view_name
 from actors.mesh._read import aggregate_name, decided_at_ms
 from actors.mesh._states import opened
 from actors.mesh.testing.memory_mesh import MemoryMesh
@@ -22,7 +22,7 @@ async def unrest(mesh: MemoryMesh) -> list[str]:
             found.append(f"{blueprint.name}: {len(tables.unpublished)} unpublished")
         found += [
             f"{consumer.name}: {pending} pending"
-            for consumer in consumers(blueprint)
+            for consumer in mesh.consumers[blueprint.name]
             if (pending := await mesh.bus.pending(consumer))
         ]
         found += [f"saga of {row.key} is {row.status}" for row in tables.sagas.values() if row.status in UNFINISHED]

@@ -34,6 +34,7 @@ class SeededLoop(asyncio.BaseEventLoop):
         self._draw = Random(f"turns {seed}").random  # noqa: S311 - a simulation is repeated by its seed
         self._shuffled = shuffled
         self._now = 0.0
+        self.now_ns = 0
         self.turns = 0
 
     def time(self) -> float:
@@ -65,6 +66,7 @@ class SeededLoop(asyncio.BaseEventLoop):
         if not timers:
             raise Stuck("nothing is ready and nobody sleeps")
         self._now = max(self._now, timers[0]._when)
+        self.now_ns = round(self._now * NANOSECONDS)
         while timers and timers[0]._when <= self._now:
             handle = heapq.heappop(timers)
             handle._scheduled = False
@@ -85,11 +87,11 @@ class LoopClock:
 
     def now_ms(self) -> int:
         """Return Unix time in milliseconds."""
-        return self.now_ns() // 1_000_000
+        return (self._start_ns + self._loop.now_ns) // 1_000_000
 
     def now_ns(self) -> int:
         """Return Unix time in nanoseconds."""
-        return self._start_ns + round(self._loop.time() * NANOSECONDS)
+        return self._start_ns + self._loop.now_ns
 
     async def sleep(self, seconds: float) -> None:
         """Return when the loop has come that far."""
