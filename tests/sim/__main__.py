@@ -24,9 +24,13 @@ def schedules(
     seed: Annotated[int, typer.Option(help="The schedule, or the first of many.", min=0)] = 0,
     count: Annotated[int, typer.Option(help="How many schedules to run at most.", min=1)] = 1,
     mode: Annotated[Mode, typer.Option(help="`liveness`: faults stop, and all comes to rest.")] = "liveness",
-    fault: Annotated[list[str] | None, typer.Option(help="These faults and no others, as a failure names them.")] = None,
+    fault: Annotated[
+        list[str] | None, typer.Option(help="These faults and no others, as a failure names them.")
+    ] = None,
     no_faults: Annotated[bool, typer.Option(help="Nothing goes wrong.")] = False,
-    in_order: Annotated[bool, typer.Option(help="Tasks run in the order they became ready, not in a drawn one.")] = False,
+    in_order: Annotated[
+        bool, typer.Option(help="Tasks run in the order they became ready, not in a drawn one.")
+    ] = False,
     bug: Annotated[str, typer.Option(help="Plant one of the known bugs.")] = "",
     shrink: Annotated[bool, typer.Option(help="Make the schedule that fails as small as it gets.")] = True,
     trace: Annotated[bool, typer.Option(help="Print every place the schedule passed.")] = False,
@@ -51,9 +55,7 @@ def schedules(
     raise typer.Exit(1 if found.problems else 0)
 
 
-def until_one_fails(
-    many: Sequence[Schedule], actors: Sequence[Actor], trace: list[str] | None
-) -> tuple[int, Ran]:
+def until_one_fails(many: Sequence[Schedule], actors: Sequence[Actor], trace: list[str] | None) -> tuple[int, Ran]:
     """Run them in turn; return how many were run, and the last."""
     for done, schedule in enumerate(many, 1):
         found = ran(schedule, actors=actors, trace=trace)

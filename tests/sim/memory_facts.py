@@ -38,7 +38,9 @@ async def domain_facts(mesh: MemoryMesh, blueprint: Blueprint, *, with_views: bo
         sagas=[(row.saga, row.key, row.status) for row in tables.sagas.values()],
         open_effects=[" ".join(at) for at in tables.effects if at not in tables.effects_finished],
         overdue_timers=[timer.timer_id for timer in tables.timers.values() if timer.due_at_ms < overdue_ms],
-        dead_letters=[(each.letter_id, each.subject, each.reader, each.reason) for each in tables.dead_letters.values()],
+        dead_letters=[
+            (each.letter_id, each.subject, each.reader, each.reason) for each in tables.dead_letters.values()
+        ],
         stream_ids=[message.headers[MESSAGE_ID] for message in stream.messages],
         pending={consumer.name: await mesh.bus.pending(consumer) for consumer in mesh.consumers[blueprint.name]},
         views=await view_facts(mesh, blueprint) if with_views else {},

@@ -81,7 +81,7 @@ class Ran(NamedTuple):
 
 def ran(schedule: Schedule, *, actors: Sequence[Actor] = ACTORS, trace: list[str] | None = None) -> Ran:
     """Run a schedule from its first turn to its last."""
-    draw_of = Random(f"faults {schedule.seed}")  # noqa: S311 - a simulation is repeated by its seed
+    draw_of = Random(f"faults {schedule.seed}")
     plan = FaultPlan(
         schedule.seed,
         rough=draw_of.choice(ROUGH),
@@ -108,7 +108,7 @@ class Day:
 
     def __init__(self, schedule: Schedule, plan: FaultPlan, loop: SeededLoop, actors: Sequence[Actor]) -> None:
         self.plan, self.mode = plan, schedule.mode
-        self.draw = Random(f"wishes {schedule.seed}")  # noqa: S311 - a simulation is repeated by its seed
+        self.draw = Random(f"wishes {schedule.seed}")
         clock = LoopClock(loop)
         plan.now = lambda: f"{loop.now_ns // 1000} us, turn {loop.turns}:"
         plan.cleared = True
@@ -176,7 +176,7 @@ class Day:
         return self.mesh.truth.domain(domain)
 
     async def customer(self, order_id: str) -> None:
-        draw = Random(f"{order_id} {self.draw.random()}")  # noqa: S311 - a simulation is repeated by its seed
+        draw = Random(f"{order_id} {self.draw.random()}")
         await self.mesh.clock.sleep(draw.random() * 3)
         await self.insist(order(order_id, quantity=draw.randint(1, 4), token=draw.choice(TOKENS)), order_id)
         self.acknowledged.append(order_id)
