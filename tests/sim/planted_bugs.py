@@ -180,13 +180,13 @@ def relay_cursor(patch: Patch) -> None:
 
 
 def counting_twice(patch: Patch) -> None:
-    """A projection folds whatever it is brought, also what it has had."""
+    """Projections of inventory fold whatever they are brought, also what they have had."""
     careful = _project.apply
 
     async def apply(views: Views, projection: Projection, by_key: Mapping[str, Sequence[StoredEvent]]) -> None:
         store, name = views.store(projection), view_name(projection)
-        if any(event.private for events in by_key.values() for event in events):
-            await careful(views, projection, dict(by_key))  # type: ignore[arg-type]  # markers have no content to fold
+        if views.blueprint.name != "inventory":
+            await careful(views, projection, dict(by_key))  # type: ignore[arg-type]
             return
         rows: list[ViewRow] = []
         for key, events in by_key.items():

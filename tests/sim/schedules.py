@@ -54,7 +54,7 @@ TRIES_MAX = 400
 
 
 class Schedule(NamedTuple):
-    """What is to be run. `faults`: these and no others; `focus`: these far more often; `shuffled`: who is next is drawn."""
+    """What is to be run. `faults`: these and no others; `focus`: these more often; `shuffled`: who runs next is drawn."""
 
     seed: int
     mode: Mode = "liveness"

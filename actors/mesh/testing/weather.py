@@ -88,7 +88,8 @@ class WeatherBus:
         if weather.hits("request lost", about=about):
             await self._clock.sleep(timeout_seconds)
             raise TimedOut(f"no answer from {subject}")
-        if weather.hits("request doubled", about=about):
+        doubled = weather.hits("request doubled", about=about)
+        if doubled:
             stray = asyncio.create_task(self._stray(subject, body, headers), name=f"stray {subject}")
             self._strays.add(stray)
             stray.add_done_callback(self._strays.discard)
@@ -96,7 +97,13 @@ class WeatherBus:
             late = weather.seconds(timeout_seconds * 0.9)
             await self._clock.sleep(late)
             timeout_seconds -= late
-        reply = await self._bus.request(subject, body, headers, timeout_seconds=timeout_seconds)
+        try:
+            reply = await self._bus.request(subject, body, headers, timeout_seconds=timeout_seconds)
+        except Unavailable:
+            if not doubled:
+                raise
+            # "Nobody there" promises that nothing was done, and whoever has sent twice may promise no such thing.
+            raise TimedOut(f"a copy for {subject} is under way") from None
         if weather.hits("reply lost", about=about):
             await self._clock.sleep(timeout_seconds)
             raise TimedOut(f"no answer from {subject}")
