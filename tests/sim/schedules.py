@@ -54,7 +54,10 @@ TRIES_MAX = 400
 
 
 class Schedule(NamedTuple):
-    """What is to be run. `faults`: these and no others; `focus`: these more often; `shuffled`: who runs next is drawn."""
+    """What is to be run.
+
+    `faults`: these and no others. `focus`: these more often. `shuffled`: who runs next is drawn too.
+    """
 
     seed: int
     mode: Mode = "liveness"
