@@ -59,15 +59,22 @@ def reservation(reservation_id: str, events: Sequence[Fact], moved: Counter[tupl
                 yield f"reservation {reservation_id}: {moved[move, sku]} of {sku} were {move}, not {due}"
 
 
-def item(facts: Facts, sku: str, events: Sequence[Fact], live: int) -> Iterator[str]:
+def counted(events: Sequence[Fact]) -> tuple[int, int, str]:
+    """Return what an item's events leave on hand and reserved, and a sentence where they come to what cannot be."""
     on_hand = reserved = 0
     for fact in events:
         quantity = fact.body.get("quantity", 0)
         on_hand += ON_HAND.get(fact.name, 0) * quantity
         reserved += RESERVED.get(fact.name, 0) * quantity
         if min(on_hand, reserved, on_hand - reserved) < 0:
-            yield f"{fact.key}@{fact.version}: {on_hand} on hand and {reserved} reserved cannot be"
-            break
+            return on_hand, reserved, f"{fact.key}@{fact.version}: {on_hand} on hand and {reserved} reserved cannot be"
+    return on_hand, reserved, ""
+
+
+def item(facts: Facts, sku: str, events: Sequence[Fact], live: int) -> Iterator[str]:
+    on_hand, reserved, impossible = counted(events)
+    if impossible:
+        yield impossible
     if reserved != live:
         yield f"item {sku}: {reserved} are reserved, but live reservations hold {live}"
     views = facts.domains["inventory"].views

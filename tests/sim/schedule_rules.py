@@ -6,23 +6,17 @@ from collections.abc import Callable, Iterator
 
 from cli.check import judge
 from cli.check_facts import Facts, names
-from cli.check_rules import kept_word, letters, once
-from cli.check_value import ON_HAND, RESERVED, ledger_zero
+from cli.check_rules import gapless, kept_word, letters, once
+from cli.check_value import counted, ledger_zero
 
 Rule = Callable[[Facts], Iterator[str]]
 
 
 def never_negative(facts: Facts) -> Iterator[str]:
     """No item ever has less than nothing, or more reserved than there is."""
-    for sku, events in facts.items.items():
-        on_hand = reserved = 0
-        for fact in events:
-            quantity = fact.body.get("quantity", 0)
-            on_hand += ON_HAND.get(fact.name, 0) * quantity
-            reserved += RESERVED.get(fact.name, 0) * quantity
-            if min(on_hand, reserved, on_hand - reserved) < 0:
-                yield f"item {sku}@{fact.version}: {on_hand} on hand and {reserved} reserved cannot be"
-                break
+    for events in facts.items.values():
+        if impossible := counted(events)[2]:
+            yield impossible
 
 
 def charged_once(facts: Facts) -> Iterator[str]:
@@ -36,13 +30,6 @@ def charged_once(facts: Facts) -> Iterator[str]:
 
 def posted_zero(facts: Facts) -> Iterator[str]:
     yield from ledger_zero(facts.ledger)
-
-
-def gapless(facts: Facts) -> Iterator[str]:
-    for domain in facts.domains.values():
-        for key, events in domain.events.items():
-            if [fact.version for fact in events] != list(range(1, len(events) + 1)):
-                yield f"{domain.name}: the versions of {key} are not 1 to {len(events)}"
 
 
 def timers_once(facts: Facts) -> Iterator[str]:

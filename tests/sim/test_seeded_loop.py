@@ -8,10 +8,13 @@ from typing import Any
 
 import pytest
 
+from actors.mesh._errors import TimedOut, Unavailable
+from actors.mesh.adapters.memory.bus import MemoryBus
 from actors.mesh.testing.clock import START_MS
 from actors.mesh.testing.fault_plan import FaultPlan
 from actors.mesh.testing.seeded_loop import LoopClock, SeededIds, SeededLoop, Stuck
 from actors.mesh.testing.shrinking import shrunk
+from actors.mesh.testing.weather import WeatherBus
 
 Work = Callable[[LoopClock], Coroutine[Any, Any, Any]]
 
@@ -109,3 +112,15 @@ def test_shrinking_ends_with_what_it_has() -> None:
 
     assert len(shrunk([str(number) for number in range(100)], fails, runs_max=50)) == 100
     assert len(tries) == 50
+
+
+@pytest.mark.parametrize(("faults", "error"), [([], Unavailable), (["request doubled shop.command.open#1"], TimedOut)])
+def test_who_has_sent_a_request_twice_does_not_say_that_nothing_was_done(
+    faults: list[str], error: type[Exception]
+) -> None:
+    async def ask(clock: LoopClock) -> None:
+        bus = WeatherBus(MemoryBus(clock), clock, FaultPlan(0, rough=1, deadly=0, faults=faults))
+        await bus.request("shop.command.open.s1", b"{}", {}, timeout_seconds=1)
+
+    with pytest.raises(error):
+        run(ask)
