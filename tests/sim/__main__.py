@@ -40,7 +40,7 @@ def schedules(
     if bug and bug not in BUGS:
         raise typer.BadParameter(f"no bug {bug!r}; there are {', '.join(BUGS)}", param_hint="--bug")
     given = () if no_faults else tuple(fault) if fault else None
-    focus = BUGS[bug].focus if bug and count > 1 else ()
+    focus = BUGS[bug].focus if bug and given is None else ()
     many = [Schedule(number, mode, given, focus, not in_order) for number in range(seed, seed + count)]
     began, lines = time.perf_counter(), list[str]()
     with planted(bug) as actors:
