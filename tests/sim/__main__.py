@@ -11,6 +11,7 @@ import msgspec
 import typer
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
 from actors.mesh import Actor
 from tests.sim.planted_bugs import BUGS, planted
@@ -87,10 +88,10 @@ def show(console: Console, done: int, seconds: float, found: Ran, bug: str, trac
     console.print(f"[red]schedule {found.schedule.seed} breaks {', '.join(sorted(found.broken))}[/]: {rate}")
     table = Table(box=None, pad_edge=False, show_header=False)
     for fault in found.faults or ("no fault at all",):
-        table.add_row("fault", fault)
+        table.add_row("fault", Text(fault))
     for problem in found.problems[:10]:
-        table.add_row("[red]broken[/]", problem)
-    console.print(table, markup=False, highlight=False)
+        table.add_row("[red]broken[/]", Text(problem))
+    console.print(table)
     console.print(f"again: {command_of(found, bug)}", markup=False, highlight=False, soft_wrap=True)
 
 
