@@ -94,3 +94,17 @@ async def test_a_task_that_spins_is_named_instead_of_hanging_the_test() -> None:
     with pytest.raises(AssertionError, match="spins"):
         await clock.advance(1)
     task.cancel()
+
+
+async def test_two_clocks_on_one_loop_do_not_wait_for_each_others_rest() -> None:
+    first, second = FakeClock(auto=True), FakeClock(auto=True)
+    slept: list[float] = []
+
+    async def sleep(clock: FakeClock, seconds: float) -> None:
+        for _ in range(3):
+            await clock.sleep(seconds)
+            slept.append(seconds)
+
+    await asyncio.gather(sleep(first, 60), sleep(second, 3600))
+    assert sorted(slept) == [60, 60, 60, 3600, 3600, 3600]
+    await asyncio.gather(first.settle(), second.settle())

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import heapq
 from itertools import count
+from typing import Any
 
 START_MS = 1_767_225_600_000
 """2026-01-01T00:00:00Z: a test's clock starts here, so that snapshots hold."""
@@ -17,6 +18,18 @@ DRIVER = "fake-clock"
 
 TURNS_BLIND = 200
 """Turns given to an event loop that does not tell what it has ready (uvloop)."""
+
+
+SETTLING: set[asyncio.Task[Any]] = set()
+"""Tasks that wait for the others' rest: two clocks on one loop (a mesh that was left, and the next) are no work for
+each other.
+"""
+
+
+def is_settling(handle: asyncio.Handle) -> bool:
+    """Return whether what is ready is one that waits for rest itself."""
+    task = getattr(getattr(handle, "_callback", None), "__self__", None)
+    return isinstance(task, asyncio.Task) and task in SETTLING
 
 
 class FakeClock:
@@ -74,10 +87,16 @@ class FakeClock:
     async def settle(self) -> None:
         """Let every task run until nothing can go on without time, a thread or a socket."""
         ready = getattr(asyncio.get_running_loop(), "_ready", None)  # no public way to ask whether a loop is idle
-        for turn in range(TURNS_MAX):
-            await asyncio.sleep(0)
-            if (not ready) if ready is not None else turn >= TURNS_BLIND:
-                return
+        own = asyncio.current_task()
+        assert own is not None, "settled by a task"
+        SETTLING.add(own)
+        try:
+            for turn in range(TURNS_MAX):
+                await asyncio.sleep(0)
+                if turn >= TURNS_BLIND if ready is None else all(is_settling(handle) for handle in ready):
+                    return
+        finally:
+            SETTLING.discard(own)
         raise AssertionError(f"still busy after {TURNS_MAX} turns: a task spins without waiting for anything")
 
     async def _drive(self) -> None:
