@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import asyncpg
 import msgspec
@@ -21,7 +21,11 @@ from schemas.values import Money, PricedLine
 
 CALLERS = (1, 16, 64)
 BASE = "Litestar + nats-py + asyncpg"
-RIVAL = "FastAPI + aiohttp + FastAPI, POST, no store"
+RIVALS = {
+    "FastAPI + aiohttp + FastAPI, POST, no store": ("fastapi-aiohttp", "fastapi-aiohttp"),
+    "FastAPI + httpx (8 clients) + FastAPI, POST, no store": ("fastapi-httpx8", "fastapi-httpx"),
+}
+"""The yardsticks' gateways: the kind of each, and the service behind it."""
 VIEW = OrderView(
     order_id=ORDER_ID,
     customer_id="cust-ada",
@@ -88,22 +92,28 @@ def plain(run: Run, children: Children) -> Peer:
 
 
 def foreign(run: Run, children: Children, missing: dict[str, str]) -> list[Peer]:
-    """Start the yardsticks' HTTP service, which computes an answer and reads no store, where it can be had."""
-    if run.yardsticks is None or run.peers_python is None:
-        missing[RIVAL] = "needs the yardsticks and a Python with its packages (--peers-python)"
-        return []
-    port, behind = str(free_port()), str(free_port())
-    told = {"BENCH_PORT": port, "BENCH_BACKEND": f"http://127.0.0.1:{behind}", "GATEWAY": "fastapi-aiohttp"}
-    python, folder = run.peers_python, run.yardsticks
-    service = children.start([python, "peers/p_http.py", "serve", "fastapi-aiohttp"], {"BENCH_PORT": behind}, folder)
+    """Start the yardsticks' gateways, whose services compute an answer and read no store, where they can be had."""
+    found = []
+    for name, (kind, service_name) in RIVALS.items():
+        if run.yardsticks is None or run.peers_python is None:
+            missing[name] = "needs the yardsticks and a Python with its packages (--peers-python)"
+            continue
+        try:
+            found.append(rival(run, children, name, kind, [run.peers_python, "peers/p_http.py", "serve", service_name]))
+        except Ended as error:
+            missing[name] = str(error)
+    return found
+
+
+def rival(run: Run, children: Children, name: str, kind: str, serve: Sequence[str]) -> Peer:
+    assert run.yardsticks is not None
+    port, behind, folder = str(free_port()), str(free_port()), run.yardsticks
+    told = {"BENCH_NATS": run.nats, "BENCH_PORT": port, "BENCH_BACKEND": f"http://127.0.0.1:{behind}", "GATEWAY": kind}
+    service = children.start(serve, told | {"BENCH_PORT": behind}, folder)
     words = ["--app-dir", "peers", "--loop", "uvloop", "--http", "httptools", "--log-level", "error", "--no-access-log"]
-    gateway = children.start([python, "-m", "uvicorn", *words, "gateways:app", "--port", port], told, folder)
+    gateway = children.start([serve[0], "-m", "uvicorn", *words, "gateways:app", "--port", port], told, folder)
     client = children.peer("http", BENCH_URL=f"http://127.0.0.1:{port}/orders", BENCH_BODY=ORDER_JSON.decode())
-    try:
-        return [peer(run, RIVAL, client.until_ready(), gateway, service)]
-    except Ended as error:
-        missing[RIVAL] = str(error)
-        return []
+    return peer(run, name, client.until_ready(), gateway, service)
 
 
 def peer(run: Run, name: str, client: Child, gateway: Child, service: Child) -> Peer:

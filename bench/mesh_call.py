@@ -16,6 +16,8 @@ IN_YARDSTICKS = ("natspy-json", "natspy-json-hdr-task", "tuned-json-hdr-task")
 IN_PLAIN = ("natspy-json", "natspy-json-hdr-task")
 FOREIGN = {"faststream": "peers/p_faststream.py", "fastapi-aiohttp": "peers/p_http.py", "grpc": "peers/p_grpc.py"}
 """Peers whose packages are not ours."""
+MOLECULER = "peers/moleculer"
+"""A peer in JavaScript: its packages are where `npm install` has put them."""
 
 
 def mesh_call(run: Run) -> Table:
@@ -60,6 +62,10 @@ def others(run: Run, children: Children, missing: dict[str, str]) -> list[Peer]:
             missing[name] = "needs the yardsticks and a Python with its packages (--peers-python)"
         else:
             starts[name] = yardstick(run, children, run.peers_python, script, name)
+    if run.yardsticks is None or not (run.yardsticks / MOLECULER / "node_modules").is_dir():
+        missing["moleculer"] = f"needs the yardsticks, and `npm install` in their {MOLECULER}"
+    else:
+        starts["moleculer"] = yardstick(run, children, "node", f"{MOLECULER}/peer.js", "")
     for name, start in starts.items():
         server = start("serve")
         try:
@@ -73,7 +79,7 @@ def yardstick(run: Run, children: Children, python: str, script: str, name: str)
     """Return what starts one role of a yardstick's peer."""
     assert run.yardsticks is not None
     folder, told = run.yardsticks, {"BENCH_NATS": run.nats, "BENCH_PORT": str(free_port())}
-    return lambda role: children.start([python, script, role, name], told, folder)
+    return lambda role: children.start([python, script, role, *filter(None, [name])], told, folder)
 
 
 def peer_of(run: Run, name: str, server: Child, client: Child) -> Peer:
