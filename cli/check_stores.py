@@ -15,6 +15,7 @@ from actors.__main__ import ACTORS
 from actors.mesh._actor import Happened, Projection
 from actors.mesh._blueprint import Blueprint, consumers, draw, second_parameter, shapes, view_name
 from actors.mesh._errors import MeshError
+from actors.mesh._lifting import lift_stored
 from actors.mesh._ports import StoredEvent, ViewRow
 from actors.mesh._privacy import Privacy
 from actors.mesh._read import aggregate_name, decided_at_ms
@@ -25,6 +26,7 @@ from actors.mesh.adapters.postgres.data_keys import open_postgres_data_keys
 from actors.mesh.adapters.redis import open_redis_views
 from actors.mesh.adapters.world import SystemClock, SystemIds
 from cli.check_facts import CardOperation, Domain, Fact, Facts, Posting, Row, View
+from schemas.message import Event
 
 CONNECT_SECONDS = 10.0
 READ_SECONDS = 60.0
@@ -95,7 +97,10 @@ async def read_domain(
         stored.setdefault(row["key"], []).append(StoredEvent(**dict(row)))
     return Domain(
         name=name,
-        events={key: [fact_of(event) for event in of_key] for key, of_key in stored.items()},
+        events={
+            key: [fact_of(event, blueprint.events.get(event.name)) for event in of_key]
+            for key, of_key in stored.items()
+        },
         commands={row["command_id"]: row["message"] for row in await rows(COMMANDS)},
         unpublished=[row["id"] for row in await rows(UNPUBLISHED)],
         sagas=[(row["saga"], row["key"], row["status"]) for row in await rows(SAGAS)],
@@ -108,9 +113,10 @@ async def read_domain(
     )
 
 
-def fact_of(event: StoredEvent) -> Fact:
-    body = msgspec.json.decode(event.body)
-    return Fact(event.key, event.version, event.name, event.command_id, event.at_ms, body)
+def fact_of(event: StoredEvent, kind: type[Event] | None) -> Fact:
+    """Return what the rules judge: the body as today's code reads it, sealed as it is."""
+    body = event.body if kind is None else lift_stored(kind, event).body
+    return Fact(event.key, event.version, event.name, event.command_id, event.at_ms, msgspec.json.decode(body))
 
 
 async def read_views(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import re
 from collections.abc import AsyncGenerator, Callable, Iterable, Iterator, Mapping
-from contextlib import aclosing, contextmanager
+from contextlib import aclosing, contextmanager, suppress
 from functools import cache
 from types import ModuleType
 from typing import Any, Protocol, overload
@@ -19,7 +19,7 @@ from actors.mesh._followed import After, Followed, followed, selection
 from actors.mesh._ports import Bus, BusReply, Clock, Ids, Received, Subscription
 from actors.mesh._telemetry import SpanKind, Telemetry, traceparent
 from actors.mesh._telling import SignsOnly, Telling, refuse_untellable, telling_id
-from schemas.envelope import CANONICAL_UUID, ERROR, REPEATED, Envelope
+from schemas.envelope import CANONICAL_UUID, ERROR, REPEATED, SCHEMA, Envelope
 from schemas.message import (
     ID_PATTERN,
     Accepted,
@@ -37,6 +37,7 @@ from schemas.message import (
 )
 from schemas.principal import Principal
 from schemas.tells import TELL_OUTCOME, TellOutcome, TellQuestion
+from schemas.upcasts import SchemaUnknown, lifted
 
 R = TypeVar("R")
 E = TypeVar("E", bound=Event)
@@ -244,7 +245,10 @@ class Client:
             key, _, version = received.headers.get("Nats-Msg-Id", "").rpartition("@")
             for waiting in self._waiting.get((event, key.partition("/")[2]), ()):
                 if not waiting.future.done():
-                    waiting.future.set_result(Settled(decode(received.body), int(version)))
+                    # Whoever waits for what this code cannot read yet looks into the view instead, after a while.
+                    with suppress(SchemaUnknown):
+                        body = lifted(event, received.headers.get(SCHEMA, ""), received.body)
+                        waiting.future.set_result(Settled(decode(body), int(version)))
 
         return handle
 

@@ -13,6 +13,7 @@ from actors.mesh._blueprint import Blueprint, Bound
 from actors.mesh._chaos import Chaos
 from actors.mesh._client import Client
 from actors.mesh._errors import Refused
+from actors.mesh._lifting import with_schema
 from actors.mesh._mailbox import Mailboxes
 from actors.mesh._personal import personal_fields
 from actors.mesh._ports import Clock, Commit, Ids, Journal, NewEvent, Part
@@ -95,7 +96,7 @@ async def written(here: Deciding, asked: Asked, draft: Draft) -> Written:
         owned = with_owner(headers, owner_of(here, key, after[key]))
         private = here.blueprint.actor.private
         events = [
-            NewEvent(wire_name(type(event)), body, owned, type(event) in private)
+            NewEvent(wire_name(type(event)), body, with_schema(owned, type(event)), type(event) in private)
             for event, body in zip(of_key, sealed, strict=True)
         ]
         parts.append(Part(key, draft.versions[key], events))

@@ -11,8 +11,12 @@ from typing_extensions import TypeVar
 
 from actors.mesh._personal import MASK, changed, personal_fields
 from actors.mesh._ports import Delivered
-from schemas.envelope import DECIDED_AT, KEY, PRIVATE, VERSION, milliseconds
+from schemas.envelope import DECIDED_AT, KEY, PRIVATE, SCHEMA, VERSION, milliseconds
 from schemas.message import Event, domain_of, subject_of, wire_name
+from schemas.upcasts import lifted
+
+UNREADABLE = (msgspec.MsgspecError, ValueError, LookupError, TypeError, AttributeError, RecursionError)
+"""What lifting and decoding raise over bytes from the wire, a version that is not known yet among them."""
 
 E = TypeVar("E", bound=Event, covariant=True)
 
@@ -64,7 +68,7 @@ def followed(delivered: Delivered, known: Mapping[str, type[Event]]) -> Followed
     name = [*delivered.subject.split("."), "", ""][2]
     version = headers.get(VERSION, "")
     return Followed(
-        event=None if PRIVATE in headers else readable(known.get(name), delivered.body),
+        event=None if PRIVATE in headers else readable(known.get(name), headers.get(SCHEMA, ""), delivered.body),
         name=name,
         key=headers.get(KEY, ""),
         version=int(version) if version.isascii() and version.isdigit() else 0,
@@ -74,13 +78,13 @@ def followed(delivered: Delivered, known: Mapping[str, type[Event]]) -> Followed
     )
 
 
-def readable(kind: type[Event] | None, body: bytes) -> Event | None:
+def readable(kind: type[Event] | None, schema: str, body: bytes) -> Event | None:
     """Return an event with what is personal masked; None where it is not one that this code knows."""
     if kind is None:
         return None
     try:
-        event = msgspec.json.decode(body, type=kind)
-    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+        event = msgspec.json.decode(lifted(kind, schema, body), type=kind)
+    except UNREADABLE:
         return None
     for path in personal_fields(kind):
         event = changed(event, path, lambda _text, _where: MASK)

@@ -15,6 +15,7 @@ import msgspec
 from actors.mesh._actor import Aggregate
 from actors.mesh._blueprint import Blueprint
 from actors.mesh._errors import Broken, Refused
+from actors.mesh._lifting import lift_stored
 from actors.mesh._personal import MASK
 from actors.mesh._ports import Journal, StoredEvent
 from actors.mesh._privacy import PREFIX
@@ -90,12 +91,13 @@ class Fold:
         event_type = self._blueprint.events.get(stored.name)
         if event_type is None:
             raise Broken(f"{stored.key}@{stored.version} is a {stored.name}, which this code does not know")
-        data = msgspec.json.decode(stored.body)
+        lifted = lift_stored(event_type, stored).body
+        data = msgspec.json.decode(lifted)
         body = None if stored.private else shown(event_type, data)
         # The entity's own id is in every event, and in the question: a private event may not hide it everywhere.
         own = stored.key.partition("/")[2]
         self._hidden |= {text for text in hidden_texts(data, body) if text != own and not text.startswith(PREFIX)}
-        self._state = self._aggregate.evolve(self._state, msgspec.json.decode(stored.body, type=event_type))
+        self._state = self._aggregate.evolve(self._state, msgspec.json.decode(lifted, type=event_type))
         self.version = stored.version
         return body
 

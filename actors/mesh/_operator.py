@@ -14,14 +14,16 @@ import msgspec
 
 from actors.mesh._client import ASK_TIMEOUT_SECONDS, Client, reply_error
 from actors.mesh._errors import Broken
+from actors.mesh._followed import UNREADABLE
 from actors.mesh._ports import BrokerSurvey, Bus, Clock, Received, Subscription
 from actors.mesh._ports.subjects import matcher
 from actors.mesh._service_api import PREFIX, Info, Stats, Verb
 from actors.mesh._shown import shown
 from actors.mesh._telemetry import SpanKind, Telemetry, parse_traceparent, traceparent
-from schemas.envelope import KEY, PERSON, PRINCIPAL, PRIVATE, TRACEPARENT, Envelope
+from schemas.envelope import KEY, PERSON, PRINCIPAL, PRIVATE, SCHEMA, TRACEPARENT, Envelope
 from schemas.history import EVENTS, HistoryPage, HistoryQuestion
-from schemas.message import Message
+from schemas.message import Event, Message
+from schemas.upcasts import lifted
 
 GATHER_SECONDS = 2.0
 STALL_SECONDS = 0.3
@@ -219,8 +221,11 @@ def body_of(received: Received, types: Mapping[str, type[Message]]) -> Any:
         return None
     try:
         # Decoded as its type first: of any other shape nobody knows what in it is personal.
-        return shown(kind, msgspec.to_builtins(msgspec.json.decode(received.body, type=kind)))
-    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+        body = received.body
+        if issubclass(kind, Event):
+            body = lifted(kind, received.headers.get(SCHEMA, ""), body)
+        return shown(kind, msgspec.to_builtins(msgspec.json.decode(body, type=kind)))
+    except UNREADABLE:
         return None
 
 

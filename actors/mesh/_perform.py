@@ -18,11 +18,12 @@ from actors.mesh._crew import Crew
 from actors.mesh._dead_letters import DeadLetters
 from actors.mesh._errors import Fault, Refused, TimedOut
 from actors.mesh._follow import Inbound
+from actors.mesh._lifting import lift
 from actors.mesh._log import get_logger
 from actors.mesh._ports import Clock, EffectRow, EffectRows, Ids, Journal
 from actors.mesh._privacy import Privacy
 from actors.mesh._telemetry import SpanKind, Telemetry, parse_traceparent
-from schemas.envelope import CORRELATION_ID, PERSON, TRACEPARENT, Envelope, derived_id
+from schemas.envelope import CORRELATION_ID, PERSON, SCHEMA, TRACEPARENT, Envelope, derived_id
 from schemas.message import Command, subject_of, wire_name
 
 LEASE_MS = 10_000
@@ -127,7 +128,8 @@ class Performer:
         performance = self._performances[row.performer]
         packed = msgspec.json.decode(row.event, type=dict[str, Any])
         headers, body = packed["headers"], packed["body"].encode()
-        event = await self._here.privacy.open(performance.event, body)
+        lifted = lift(performance.event, headers.get(SCHEMA, ""), body)
+        event = await self._here.privacy.open(performance.event, lifted.body, lifted.places)
         work, name = Work(performance, row, headers, body, event), row.performer
         with self._here.telemetry.span(
             f"perform {name}",

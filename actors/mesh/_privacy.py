@@ -7,6 +7,7 @@ import binascii
 import hmac
 import secrets
 from collections.abc import Callable, Collection, Mapping, Sequence
+from contextlib import suppress
 from functools import cache
 from typing import Any, Protocol, TypeVar
 
@@ -18,12 +19,13 @@ from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
 from actors.mesh._errors import Broken
 from actors.mesh._key_cache import KeyCache
+from actors.mesh._lifting import NOTHING_MOVED, SEALED_PREFIX, Places
 from actors.mesh._personal import changed, check_personal, mask, personal_fields
 
 ERASED = "[erased]"
 """What stands in the place of a text whose key was destroyed."""
 
-PREFIX = "~p1."
+PREFIX = SEALED_PREFIX
 """What a sealed text begins with. Texts in a marked field without it were kept before the field was marked."""
 
 KEY_BYTES = 32
@@ -82,25 +84,30 @@ class Privacy:
             message = self._sealed(message, keys)
         return msgspec.json.encode(message)
 
-    async def open(self, struct: type[Message], body: bytes) -> Message:
+    async def open(self, struct: type[Message], body: bytes, places: Places = NOTHING_MOVED) -> Message:
         """Return the message in a sealed body; `[erased]` stands for what belonged to a destroyed key.
 
+        `places` says where texts were sealed that an upcast has moved since.
         Raises `Broken` where something was tampered with, and msgspec's own error for JSON of another shape.
         """
-        return (await self.open_many(struct, (body,)))[0]
+        return (await self.open_many(struct, (body,), places))[0]
 
-    async def open_many(self, struct: type[Message], bodies: Sequence[bytes]) -> list[Message]:
+    async def open_many(
+        self, struct: type[Message], bodies: Sequence[bytes], places: Places = NOTHING_MOVED
+    ) -> list[Message]:
         """Open many bodies of one type, with one look for all their keys."""
         decode = _decoder(struct).decode
         messages: list[Message] = [decode(body) for body in bodies]
         keys = await self._keys_of(_persons(messages), make=False)
-        return [self._opened(message, keys) for message in messages]
+        return [self._opened(message, keys, places) for message in messages]
 
-    async def open_mixed(self, bodies: Sequence[tuple[type[msgspec.Struct], bytes]]) -> list[msgspec.Struct]:
+    async def open_mixed(
+        self, bodies: Sequence[tuple[type[msgspec.Struct], bytes]], places: Places = NOTHING_MOVED
+    ) -> list[msgspec.Struct]:
         """Open bodies of several types, such as a key's history, with one look for all their keys."""
         messages: list[msgspec.Struct] = [_decoder(struct).decode(body) for struct, body in bodies]
         keys = await self._keys_of(_persons(messages), make=False)
-        return [self._opened(message, keys) for message in messages]
+        return [self._opened(message, keys, places) for message in messages]
 
     async def seal_bytes(self, purpose: str, body: bytes, person: str | None = None) -> bytes:
         """Encrypt a whole body under a person's key, or the domain's; what it is for must be named again to open it."""
@@ -174,7 +181,7 @@ class Privacy:
             message = changed(message, path, encrypt)
         return message
 
-    def _opened(self, message: Message, keys: Mapping[str, AESGCM | None]) -> Message:
+    def _opened(self, message: Message, keys: Mapping[str, AESGCM | None], places: Places) -> Message:
         struct = type(message)
         for path in personal_fields(struct):
             person = _person(message, path.person_field)
@@ -185,7 +192,7 @@ class Privacy:
                 key = _known(keys, person)
                 if key is None:
                     return ERASED
-                return _decrypted(key, text, struct.__name__, where, person)
+                return _decrypted(key, text, [(struct.__name__, place, person) for place in places.get(text, (where,))])
 
             message = changed(message, path, decrypt)
         return message
@@ -218,14 +225,17 @@ class Privacy:
         return AESGCM(key)
 
 
-def _decrypted(key: AESGCM, text: str, struct: str, where: str, person: str) -> str:
-    encoded = text[len(PREFIX) :]
+def _decrypted(key: AESGCM, text: str, contexts: Sequence[tuple[str, str, str]]) -> str:
+    encoded, (struct, where, person) = text[len(PREFIX) :], contexts[0]
     try:
         # Strict, and the one spelling only: otherwise several texts would stand for the same bytes.
         sealed = base64.b64decode(encoded + "=" * (-len(encoded) % 4), altchars=b"-_", validate=True)
         if base64.urlsafe_b64encode(sealed).rstrip(b"=").decode() != encoded:
             raise InvalidTag
-        return key.decrypt(sealed[:NONCE_BYTES], sealed[NONCE_BYTES:], _context(struct, where, person)).decode()
+        for context in contexts[:-1]:
+            with suppress(InvalidTag):
+                return key.decrypt(sealed[:NONCE_BYTES], sealed[NONCE_BYTES:], _context(*context)).decode()
+        return key.decrypt(sealed[:NONCE_BYTES], sealed[NONCE_BYTES:], _context(*contexts[-1])).decode()
     except (InvalidTag, ValueError, binascii.Error) as error:
         raise Broken(f"{struct}.{where} of {person} does not open: tampered with, moved, or another key") from error
 

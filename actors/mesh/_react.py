@@ -7,6 +7,7 @@ from actors.mesh._blueprint import Blueprint
 from actors.mesh._client import Client
 from actors.mesh._errors import Refused
 from actors.mesh._follow import Inbound
+from actors.mesh._lifting import lift_stored
 from actors.mesh._log import get_logger
 from actors.mesh._privacy import Privacy
 from actors.mesh._read import decided_at_ms
@@ -28,7 +29,8 @@ class Reactions:
             if (domain_of(reaction.event), wire_name(reaction.event)) != (inbound.domain, inbound.event.name):
                 continue
             happened = Happened(inbound.event.key, inbound.event.version, decided_at_ms(inbound.event))
-            command = reaction.react(await self._privacy.open(reaction.event, inbound.event.body), happened)
+            body, places = lift_stored(reaction.event, inbound.event)
+            command = reaction.react(await self._privacy.open(reaction.event, body, places), happened)
             if command is None:
                 continue
             given = Envelope(

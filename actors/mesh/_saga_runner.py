@@ -13,6 +13,7 @@ from actors.mesh._client import Client
 from actors.mesh._crew import Crew
 from actors.mesh._errors import Fault, MeshError, Overloaded, Refused, refused
 from actors.mesh._follow import Inbound
+from actors.mesh._lifting import lift, lift_stored
 from actors.mesh._log import get_logger
 from actors.mesh._mailbox import Mailboxes
 from actors.mesh._ports import Clock, SagaRow, SagaRows, SagaStatus
@@ -39,7 +40,7 @@ from actors.mesh._saga_state import (
     seen_events,
 )
 from actors.mesh._telemetry import Telemetry, parse_traceparent
-from schemas.envelope import CORRELATION_ID, PERSON, TRACEPARENT, Envelope, derived_id
+from schemas.envelope import CORRELATION_ID, PERSON, SCHEMA, TRACEPARENT, Envelope, derived_id
 from schemas.message import Command, Event
 
 LEASE_MS = 500
@@ -78,14 +79,17 @@ class SagaRunner:
         name = f"{inbound.domain}.event.{inbound.event.name}"
         for saga in self._sagas.values():
             if name in {event_name(event) for event in saga.events}:
-                key = str(msgspec.json.decode(inbound.event.body, type=dict[str, Any])[saga.key])
+                body = lift_stored(self._types[name], inbound.event).body
+                key = str(msgspec.json.decode(body, type=dict[str, Any])[saga.key])
                 if await self._record(saga, key, name, inbound):
                     if name in {event_name(event) for event in saga.alarms_on}:
                         log.error("saga waits for a person", saga=saga.name, entity_key=key, because=name)
                     await self._spawn(saga, key)
 
     async def _record(self, saga: Saga[Any], key: str, name: str, inbound: Inbound) -> bool:
-        recorded = Recorded(event_id=inbound.event_id, body=inbound.event.body.decode())
+        recorded = Recorded(
+            event_id=inbound.event_id, body=inbound.event.body.decode(), schema=inbound.headers.get(SCHEMA, "")
+        )
         origin = Origin(
             person=inbound.headers.get(PERSON, ""),
             correlation_id=inbound.headers.get(CORRELATION_ID, ""),
@@ -170,9 +174,10 @@ class SagaRunner:
     async def _command(self, saga: Saga[Any], state: SagaState, send: Send) -> Command[Any]:
         """Call the pure function that makes the command."""
         names = seen_events(state, send)
-        opened = await self._privacy.open_mixed(
-            [(self._types[name], state.events[name].body.encode()) for name in names]
-        )
+        kept = [(self._types[name], state.events[name]) for name in names]
+        lifted = [(kind, lift(kind, recorded.schema, recorded.body.encode())) for kind, recorded in kept]
+        places = {text: ways for _, one in lifted for text, ways in one.places.items()}
+        opened = await self._privacy.open_mixed([(kind, one.body) for kind, one in lifted], places)
         events: dict[type[Event], Event] = {type(event): event for event in opened if isinstance(event, Event)}
         start, outcomes = events[saga.starts_on], Outcomes(events)
         if send.direction == "close":

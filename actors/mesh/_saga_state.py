@@ -26,10 +26,11 @@ Direction = Literal["do", "undo", "close"]
 
 
 class Recorded(msgspec.Struct, kw_only=True):
-    """An event as it came, personal fields still encrypted."""
+    """An event as it came, personal fields still encrypted, at the version it was written at."""
 
     event_id: str
     body: str
+    schema: str = ""
 
 
 class Origin(msgspec.Struct, kw_only=True):

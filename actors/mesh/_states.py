@@ -8,6 +8,7 @@ from typing import Any, cast
 
 from actors.mesh._blueprint import Blueprint
 from actors.mesh._errors import Broken
+from actors.mesh._lifting import lift_stored
 from actors.mesh._ports import History, Journal, StoredEvent
 from actors.mesh._privacy import Privacy
 from schemas.message import Event
@@ -70,11 +71,14 @@ class StateCache:
 
 
 async def opened(blueprint: Blueprint, privacy: Privacy, stored: Sequence[StoredEvent]) -> list[Event]:
-    """Return stored events decrypted and decoded; one that this code does not know is a `Broken`."""
+    """Return stored events lifted, decrypted and decoded; one that this code does not know is a `Broken`."""
     bodies: list[tuple[type[Event], bytes]] = []
+    places: dict[str, tuple[str, ...]] = {}
     for event in stored:
         event_type = blueprint.events.get(event.name)
         if event_type is None:
             raise Broken(f"{event.key}@{event.version} is a {event.name}, which this code does not know")
-        bodies.append((event_type, event.body))
-    return cast("list[Event]", await privacy.open_mixed(bodies))
+        lifted = lift_stored(event_type, event)
+        bodies.append((event_type, lifted.body))
+        places |= lifted.places
+    return cast("list[Event]", await privacy.open_mixed(bodies, places))

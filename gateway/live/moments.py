@@ -11,7 +11,8 @@ from actors.mesh._log import get_logger
 from actors.mesh._ports.bus import Delivered
 from actors.mesh._telemetry import parse_traceparent
 from gateway.live.topics import Topic
-from schemas.envelope import DECIDED_AT, KEY, OWNER, PRIVATE, TRACEPARENT, VERSION, milliseconds
+from schemas.envelope import DECIDED_AT, KEY, OWNER, PRIVATE, SCHEMA, TRACEPARENT, VERSION, milliseconds
+from schemas.upcasts import lifted
 
 logger = get_logger()
 
@@ -44,7 +45,7 @@ def moment_of(topics: Mapping[str, Topic], message: Delivered) -> Moment | None:
         return None
     try:
         shown = shown_of(topic, subject, message)
-    except (msgspec.MsgspecError, UnicodeDecodeError, ValueError, KeyError, RecursionError) as error:
+    except (msgspec.MsgspecError, ValueError, LookupError, TypeError, AttributeError, RecursionError) as error:
         # Skipped, not fatal: the views are where a broken event is mended, and here it would block the others.
         logger.warning("live.event_unreadable", subject=subject, sequence=message.sequence, error=repr(error))
         return None
@@ -54,7 +55,8 @@ def moment_of(topics: Mapping[str, Topic], message: Delivered) -> Moment | None:
 def shown_of(topic: Topic, subject: str, message: Delivered) -> Shown:
     """Return the fields that the topic shows, and where the event stands in its entity's history."""
     headers = message.headers
-    fields = msgspec.json.decode(message.body, type=dict[str, Any])
+    body = lifted(topic.event_on(subject), headers.get(SCHEMA, ""), message.body)
+    fields = msgspec.json.decode(body, type=dict[str, Any])
     trace = None if topic.is_public else parse_traceparent(headers.get(TRACEPARENT))
     return Shown(
         topic=topic.name,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from functools import cache
 from types import ModuleType
 from typing import Any
 
@@ -37,6 +38,10 @@ class Topic:
         """Return whose stream its events are in."""
         return domain_of(self.events[0])
 
+    def event_on(self, subject: str) -> type[Event]:
+        """Return the event of a subject without its shard; raise KeyError where the topic has none."""
+        return events_on(self)[subject]
+
 
 TOPICS: tuple[Topic, ...] = (
     Topic(
@@ -53,6 +58,12 @@ TOPICS: tuple[Topic, ...] = (
         shows=("payment_id", "order_id", "amount", "decline_code"),
     ),
 )
+
+
+@cache
+def events_on(topic: Topic) -> dict[str, type[Event]]:
+    """Return the events of a topic by their subjects without a shard."""
+    return {subject_of(event): event for event in topic.events}
 
 
 def permitted(topics: Iterable[Topic], principal: Principal) -> tuple[Topic, ...]:

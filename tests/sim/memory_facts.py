@@ -32,7 +32,10 @@ async def domain_facts(mesh: MemoryMesh, blueprint: Blueprint, *, with_views: bo
     stream = mesh.bus._streams[blueprint.stream.name]
     return Domain(
         name=blueprint.name,
-        events={key: [fact_of(event) for event in of_key] for key, of_key in tables.events.items()},
+        events={
+            key: [fact_of(event, blueprint.events.get(event.name)) for event in of_key]
+            for key, of_key in tables.events.items()
+        },
         commands={command_id: command.message for command_id, command in tables.commands.items()},
         unpublished=[f"{key}@{first}" for key, first in tables.unpublished],
         sagas=[(row.saga, row.key, row.status) for row in tables.sagas.values()],
