@@ -104,10 +104,11 @@ def picture(status: Status | str) -> RenderableType:
 
 
 def pools_table(pools: tuple[PoolStatus, ...]) -> Table:
-    table = Table(box=None, pad_edge=False, header_style="bold")
-    table.add_column("domain")
-    for heading in ("pools", "req/s", "errors", "refused", "ms", "in flight", "unsent", "sagas", "undoing", "outside",
-                    "dead", "restarts"):  # fmt: skip
+    # A terminal of 80 columns must show every heading whole.
+    table = Table(box=None, pad_edge=False, padding=(0, 1, 0, 0), header_style="bold")
+    table.add_column("domain", no_wrap=True)
+    for heading in ("pools", "req/s", "er-\nrors", "re-\nfused", "ms", "at\nwork", "un-\nsent", "sagas", "undo",
+                    "out-\nside", "dead", "re-\nstart"):  # fmt: skip
         table.add_column(heading, justify="right")
     for pool in pools:
         table.add_row(
