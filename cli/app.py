@@ -33,6 +33,7 @@ COMMANDS = MappingProxyType(
         ),
         "token": ("cli.token:run", "Print a signed principal for the stock nats command line: a secret for a minute."),
         "trace": ("cli.trace:run", "Draw what happened to an order, or in a trace."),
+        "contract": ("cli.contract.command:run", "Write, check or compare what is promised to whoever joins."),
     }
 )
 EXAMPLES: Mapping[str, tuple[str, ...]] = MappingProxyType(
@@ -64,6 +65,12 @@ EXAMPLES: Mapping[str, tuple[str, ...]] = MappingProxyType(
         ),
         "env": ("mesh env", "mesh env --json"),
         "token": ("mesh token --role warehouse", "mesh token inventory.tell.receive_stock.cup '{...}'"),
+        "contract": (
+            "mesh contract",
+            "mesh contract --check",
+            "mesh contract diff --against main",
+            "mesh contract release",
+        ),
         "trace": ("mesh trace 0192f0c1", "mesh trace 4bf92f3577b34da6a3ce929d0e0e4736 --json"),
     }
 )

@@ -45,6 +45,15 @@ def with_defaults(fields: Fields) -> Fields:
     return fields
 
 
+def as_before(fields: Fields) -> Fields:
+    """Lift what is read as it is, though older code cannot read what is written now: a choice gained a value."""
+    return fields
+
+
+UNCHANGED = (with_defaults, as_before)
+"""What a body goes through unchanged."""
+
+
 @cache
 def lifts_of(event: type[Event]) -> tuple[Lift, ...]:
     """Return what lifts each older version of an event to the next, the oldest first."""
@@ -81,7 +90,7 @@ def lifting(event: type[Event], schema: str) -> tuple[Lift, ...]:
     if since > known:
         raise SchemaUnknown(f"{subject_of(event)} is at version {written} here, and this code knows {known}")
     lifts = lifts_of(event)[written - FIRST :]
-    return () if all(lift is with_defaults for lift in lifts) else lifts
+    return () if all(lift in UNCHANGED for lift in lifts) else lifts
 
 
 def versions(schema: str) -> tuple[int, int]:

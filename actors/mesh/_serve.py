@@ -20,11 +20,11 @@ from actors.mesh._tally import Tallies
 from actors.mesh._telemetry import INHERIT, Span, SpanKind, Telemetry, parse_traceparent
 from actors.mesh._tell_outcomes import TellOutcomes
 from schemas.envelope import ERROR, REPEATED, Envelope, read_envelope
-from schemas.history import EVENTS, HistoryQuestion
+from schemas.history import EVENTS, HistoryPage, HistoryQuestion
 from schemas.located import located
 from schemas.message import Command, Message, Refusal, key_field, key_of, owner_field
 from schemas.principal import Principal, allows, confined, held, permission
-from schemas.tells import TELL_OUTCOME, TellQuestion
+from schemas.tells import TELL_OUTCOME, TellOutcome, TellQuestion
 
 log = get_logger()
 read_question = msgspec.json.Decoder(HistoryQuestion).decode
@@ -116,10 +116,8 @@ async def handled(serving: Serving, received: Received, kind: str, name: str, sp
         authorise(principal, query)
         answer = await binding.answer(query, Reader(serving.views, principal))
         return Served(msgspec.json.encode(answer), {})
-    if kind == "query" and name == EVENTS:
-        return await told_history(serving, received, principal)
-    if kind == "query" and name == TELL_OUTCOME:
-        return await told_outcome(serving, received, principal)
+    if kind == "query" and (own := OWN_QUESTIONS.get(name)) is not None:
+        return await own.answer(serving, received, principal)
     raise Refused("message_unknown", f"{received.subject} is no message of this domain", kind="not_found")
 
 
@@ -140,6 +138,22 @@ async def told_outcome(serving: Serving, received: Received, principal: Principa
     question = decoded(read_tell_question, received.body)
     refuse_unless_about(received.subject, "command_id", question.command_id)
     return Served(msgspec.json.encode(await serving.tell_outcomes.outcome(question.command_id, principal)), {})
+
+
+class OwnQuestion(NamedTuple):
+    """What the mesh itself answers in every domain. An empty permission: whoever it is about, or has told it."""
+
+    question: type[msgspec.Struct]
+    reply: type[msgspec.Struct]
+    key: str
+    permission: str
+    answer: Callable[[Serving, Received, Principal], Awaitable[Served]]
+
+
+OWN_QUESTIONS: Mapping[str, OwnQuestion] = {
+    EVENTS: OwnQuestion(HistoryQuestion, HistoryPage, "entity_id", EVENTS, told_history),
+    TELL_OUTCOME: OwnQuestion(TellQuestion, TellOutcome, "command_id", "", told_outcome),
+}
 
 
 def note(span: Span, subject: str, envelope: Envelope) -> None:
