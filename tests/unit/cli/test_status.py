@@ -148,9 +148,7 @@ def drawn(status: Status | str) -> str:
 
 
 def test_the_picture_fits_and_shows_each_pool_reader_and_trouble() -> None:
-    busy = stats(
-        requests=1_234, errors=99, refusals=999, spent_ms=12_340, state={"dead_letters": 7, "unpublished": 5}
-    )
+    busy = stats(requests=1_234, errors=99, refusals=999, spent_ms=12_340, state={"dead_letters": 7, "unpublished": 5})
     shown = drawn(
         compare(look(0), look(1, busy, USERS, readers=(consumer(4321, unacknowledged=17),)), (*DOMAINS, "gone"))
     )
