@@ -1,81 +1,61 @@
-"""Events are for ever: the bytes of every version that was ever written stay here, and the newest code reads them.
+"""Events are for ever: every version that was ever written stays here, and the newest code reads, folds and shows it.
 
-A new event, or a new field of an old one, gets a file of its own: run `python -m tests.contract.test_events`, look at
+A new event, or a new version of an old one, gets files of its own: run `python -m tests.contract.test_events`, look at
 what it wrote, and commit it. A file that is here is never changed: those bytes are in somebody's journal.
 """
 
 from __future__ import annotations
 
-import re
 import sys
+from collections.abc import Callable, Iterator
+from functools import cache
 from pathlib import Path
-from types import UnionType
-from typing import Annotated, Any, Literal, Union, get_args, get_origin, get_type_hints
+from typing import Any
 
+import jsonschema_rs
 import msgspec
 import pytest
 
-from schemas.message import ID_PATTERN, Event, marks
-from tests.house.contract import of_kind
+from actors.mesh import Happened, Outcomes, Refused
+from actors.mesh._blueprint import second_parameter
+from actors.mesh._lifting import lift_stored
+from actors.mesh._readers import Reader, readers
+from actors.mesh._states import opened
+from schemas.envelope import SCHEMA
+from schemas.message import Event, domain_of
+from schemas.upcasts import UNCHANGED, lifts_of, schema_of, version_of
+from tests.contract.corpus import (
+    AT_MS,
+    BODIES,
+    EVENTS,
+    STORED,
+    WRITE,
+    blueprint_of,
+    event_of,
+    files,
+    filled,
+    newest,
+    number_of,
+    privacy,
+    read_kept,
+    shape_changed,
+    write_missing,
+)
+from tests.house.contract import found_actors
+from tests.house.source import ROOT
 
-EVENTS = {event.__name__: event for event in of_kind(Event)}
-FOLDER = Path(__file__).with_name("events")
-NAME = re.compile(r"(?P<event>[A-Za-z]+)\.v(?P<version>[1-9][0-9]*)\.json")
-WRITE = "python -m tests.contract.test_events"
-
-
-def files() -> list[Path]:
-    """Return the kept bytes, oldest version first."""
-    return sorted(FOLDER.iterdir(), key=lambda file: (event_of(file), version_of(file)))
-
-
-def event_of(file: Path) -> str:
-    found = NAME.fullmatch(file.name)
-    assert found, f"{file.name}: call it <Event>.v<N>.json"
-    return found["event"]
-
-
-def version_of(file: Path) -> int:
-    return int(file.name.split(".")[1].removeprefix("v"))
-
-
-def newest(event: str) -> Path | None:
-    """Return the last version of an event that was kept."""
-    return max((file for file in files() if event_of(file) == event), key=version_of, default=None)
-
-
-def example(hint: Any, name: str) -> Any:
-    """Return a value of a type, the same at every call; texts tell which field they stand in."""
-    origin, inside = get_origin(hint), get_args(hint)
-    if origin is Annotated:
-        return f"{name.removesuffix('_id')}-1" if is_id(hint) else example(inside[0], name)
-    if origin is Literal:
-        return inside[0]
-    if origin in (Union, UnionType):
-        return example(next(part for part in inside if part is not type(None)), name)
-    if origin is tuple:
-        return (example(inside[0], name),)
-    if origin is dict:
-        return {"name": example(inside[1], name)}
-    if isinstance(hint, type) and issubclass(hint, msgspec.Struct):
-        return filled(hint)
-    return {str: name.replace("_", " "), int: 3, bool: True}[hint]
-
-
-def is_id(hint: Any) -> bool:
-    return any(getattr(mark, "pattern", None) == ID_PATTERN for mark in marks(hint))
-
-
-def filled(struct: type[msgspec.Struct]) -> Any:
-    hints = get_type_hints(struct, include_extras=True)
-    return struct(**{name: example(hints[name], name) for name in struct.__struct_fields__})
+STATES_MAX = 100
+"""States that are tried for an event to be folded on."""
+STEPS_MAX = 3
+"""Events that lead to such a state."""
+HAPPENED = Happened("key/one", 2, AT_MS)
 
 
 def kept_and_read(file: Path) -> tuple[Any, Any]:
-    """Return the content of a file, and what is left of it when the newest code has read it."""
-    kept = file.read_bytes()
-    read = msgspec.json.decode(kept, type=EVENTS[event_of(file)])
-    return msgspec.json.decode(kept), msgspec.json.decode(msgspec.json.encode(read))
+    """Return the content of a body, and what is left of it when the newest code has read it."""
+    body = file.read_bytes()
+    read = msgspec.json.decode(body, type=EVENTS[event_of(file)])
+    return msgspec.json.decode(body), msgspec.json.decode(msgspec.json.encode(read))
 
 
 def lost(kept: Any, read: Any) -> bool:
@@ -87,19 +67,150 @@ def lost(kept: Any, read: Any) -> bool:
     return bool(kept != read)
 
 
-@pytest.mark.parametrize("file", files(), ids=lambda file: file.stem)
+def is_lifted(file: Path) -> bool:
+    """Return whether an event of this version is changed before it is read."""
+    return any(lift not in UNCHANGED for lift in lifts_of(EVENTS[event_of(file)])[number_of(file) - 1 :])
+
+
+@pytest.mark.parametrize("file", files(BODIES), ids=lambda file: file.stem)
 def test_the_newest_code_reads_what_was_written(file: Path) -> None:
     assert event_of(file) in EVENTS, f"{event_of(file)} is in journals: an event may be left unused, never removed"
-    kept, read = kept_and_read(file)
-    assert not lost(kept, read), f"{file.name} reads as {read}: a field keeps its name and its type for ever"
+    if not is_lifted(file):
+        kept, read = kept_and_read(file)
+        assert not lost(kept, read), f"{file.name} reads as {read}: lift it in UPCASTS, or leave the field as it was"
 
 
 @pytest.mark.parametrize("event", EVENTS)
-def test_every_field_of_every_event_is_kept(event: str) -> None:
+def test_every_event_is_kept_at_the_version_it_is_written_at(event: str) -> None:
     file = newest(event)
     assert file is not None, f"{event} is new: {WRITE}"
-    kept, read = kept_and_read(file)
-    assert not lost(read, kept), f"{event} has grown since {file.name}: give the new field a default, then {WRITE}"
+    assert (STORED / file.name).exists(), f"{event} has no stored form: {WRITE}"
+    wanted = f"raise its version by what lifts {file.name} (`with_defaults` where it has only grown), then {WRITE}"
+    assert not shape_changed(event), f"{event} is written otherwise than {file.name}: {wanted}"
+
+
+@pytest.mark.parametrize("file", files(STORED), ids=lambda file: file.stem)
+async def test_what_a_journal_holds_is_opened_and_read(file: Path) -> None:
+    event = EVENTS[event_of(file)]
+    [read] = await opened(blueprint_of(domain_of(event)), privacy(), [read_kept(file)])
+    if not is_lifted(file):
+        plain = msgspec.json.decode((BODIES / file.name).read_bytes(), type=event)
+        assert read == plain, "opened, it is what was written"
+    fields = msgspec.json.decode(lift_stored(event, read_kept(file)).body)
+    assert fields.keys() <= set(event.__struct_fields__) or not is_lifted(file), "a lift leaves nothing behind"
+
+
+@pytest.mark.parametrize("file", [file for file in files(STORED) if number_of(file) == 1], ids=lambda file: file.stem)
+async def test_what_was_stored_before_versions_were_named_is_read_alike(file: Path) -> None:
+    blueprint = blueprint_of(domain_of(EVENTS[event_of(file)]))
+    both = [read_kept(file), read_kept(file, with_schema_header=False)]
+    one, other = await opened(blueprint, privacy(), both)
+    assert SCHEMA not in both[1].headers
+    assert one == other
+
+
+@cache
+def states_of(fold: Callable[..., Any], *more: object) -> tuple[Any, ...]:
+    """Return what some of a fold's events lead to, nothing first: states it may find when the next one comes."""
+    events = [filled(event) for event in second_parameter(fold)]
+    found: list[Any] = [None]
+    fresh: list[Any] = [None]
+    for _ in range(STEPS_MAX):
+        next_states = [after for state in fresh for event in events if (after := tried(fold, state, event, *more))]
+        fresh = []
+        for state in next_states:
+            if state not in found and len(found) < STATES_MAX:
+                found.append(state)
+                fresh.append(state)
+    return tuple(found)
+
+
+def tried(fold: Callable[..., Any], state: Any, event: Event, *more: object) -> Any:
+    try:
+        return fold(state, event, *more)
+    except Exception:  # noqa: BLE001 - it is tried on every state, those it cannot follow among them
+        return None
+
+
+@pytest.mark.parametrize("file", files(STORED), ids=lambda file: file.stem)
+async def test_what_a_journal_holds_is_folded_into_a_state(file: Path) -> None:
+    event = EVENTS[event_of(file)]
+    blueprint = blueprint_of(domain_of(event))
+    [read] = await opened(blueprint, privacy(), [read_kept(file)])
+    evolve = blueprint.aggregate_of[event].evolve
+    assert any(tried(evolve, state, read) for state in states_of(evolve)), f"no state takes {file.name}"
+
+
+@pytest.mark.parametrize("file", files(STORED), ids=lambda file: file.stem)
+async def test_what_a_journal_holds_is_read_by_everybody_who_follows_it(file: Path) -> None:
+    event = EVENTS[event_of(file)]
+    [read] = await opened(blueprint_of(domain_of(event)), privacy(), [read_kept(file)])
+    for reader in followers(event):
+        failed = [one.__name__ for one in reader.functions if not deals_with(reader, one, read)]
+        assert not failed, f"{reader.domain} {reader.part} {reader.name} cannot read {file.name}: {failed}"
+
+
+def followers(event: type[Event]) -> Iterator[Reader]:
+    for actor in found_actors():
+        yield from (reader for reader in readers(actor) if reader.message is event and reader.part in HOW)
+
+
+def deals_with(reader: Reader, function: Callable[..., Any], event: Event) -> bool:
+    """Return whether a function takes the event in one of the ways it can meet it."""
+    for arguments in HOW[reader.part](reader, event):
+        try:
+            made = function(*arguments)
+            if isinstance(made, Iterator):
+                tuple(made)
+        except Refused:
+            return True
+        except Exception:  # noqa: BLE001 - a fold meets states here that its event never follows
+            continue
+        return True
+    return False
+
+
+def onto_views(reader: Reader, event: Event) -> Iterator[tuple[Any, ...]]:
+    [fold] = reader.functions
+    yield from ((view, event, HAPPENED) for view in states_of(fold, HAPPENED))
+
+
+def with_all_outcomes(reader: Reader, event: Event) -> Iterator[tuple[Any, ...]]:
+    [saga] = [one for one in blueprint_of(reader.domain).actor.sagas if one.name == reader.name]
+    outcomes = Outcomes({**{one: filled(one) for one in saga.events}, type(event): event})
+    start = event if isinstance(event, saga.starts_on) else filled(saga.starts_on)
+    yield (start, outcomes)
+    yield (start, outcomes, Refused("order_cancelled"))
+
+
+HOW: dict[str, Callable[[Reader, Event], Iterator[tuple[Any, ...]]]] = {
+    "view": onto_views,
+    "saga": with_all_outcomes,
+    "reaction": lambda _reader, event: iter([(event, HAPPENED)]),
+    "rows": lambda _reader, event: iter([(event,)]),
+    "claim": lambda _reader, event: iter([(event,)]),
+    "timer": lambda _reader, event: iter([(event,)]),
+}
+"""What each part of a table is called with. A performer calls the world: it is given the event and no more."""
+
+
+@pytest.mark.parametrize("file", files(BODIES), ids=lambda file: file.stem)
+def test_the_published_schema_of_a_version_takes_what_that_version_wrote(file: Path) -> None:
+    event = EVENTS[event_of(file)]
+    name = f"{domain_of(event)}.event.{read_kept(STORED / file.name).name}.v{number_of(file)}.json"
+    published = ROOT / "docs" / "contract" / "schemas" / name
+    schema = jsonschema_rs.Draft202012Validator(msgspec.json.decode(published.read_bytes()))
+    assert schema.is_valid(msgspec.json.decode(file.read_bytes()))
+    stored = msgspec.json.decode(read_kept(STORED / file.name).body)
+    assert schema.is_valid(stored), "sealed texts are texts too"
+
+
+@pytest.mark.parametrize("file", files(STORED), ids=lambda file: file.stem)
+def test_a_stored_event_names_its_version(file: Path) -> None:
+    headers = msgspec.json.decode(read_kept(file).headers, type=dict[str, str])
+    assert headers[SCHEMA].partition(";")[0] == str(number_of(file))
+    if number_of(file) == version_of(EVENTS[event_of(file)]):
+        assert headers[SCHEMA] == schema_of(EVENTS[event_of(file)])
 
 
 def test_a_loss_is_seen() -> None:
@@ -108,22 +219,5 @@ def test_a_loss_is_seen() -> None:
     assert not lost({"order_id": "a"}, {"order_id": "a", "note": ""})
 
 
-def write_missing() -> list[str]:
-    """Write the next version of every event that has none, or that has grown; return the names of the files."""
-    written: list[str] = []
-    for name, event in EVENTS.items():
-        file = newest(name)
-        if file is not None:
-            kept, read = kept_and_read(file)
-            if not lost(read, kept):
-                continue
-        version = version_of(file) + 1 if file else 1
-        made = msgspec.json.encode(filled(event))
-        (FOLDER / f"{name}.v{version}.json").write_bytes(made)
-        written.append(f"{name}.v{version}.json")
-    return written
-
-
 if __name__ == "__main__":
-    FOLDER.mkdir(exist_ok=True)
-    sys.stdout.write("".join(f"written: {name}\n" for name in write_missing()) or "nothing is missing\n")
+    sys.stdout.write("".join(write_missing()) or "nothing is missing\n")
