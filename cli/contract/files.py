@@ -8,10 +8,12 @@ from pathlib import Path
 
 import msgspec
 
+from actors.__main__ import ACTORS
 from cli.contract.asyncapi import document
 from cli.contract.facts import Contract
 from cli.contract.json_schemas import pretty, schema_files
 from cli.contract.pages import page
+from cli.contract.sagas import sagas_page
 
 FACTS = "docs/contract/contract.json"
 """The contract as it is: what another branch or an earlier commit is compared with."""
@@ -25,6 +27,7 @@ def files(contract: Contract) -> dict[str, bytes]:
     """Return every file that follows from the contract, by its path in the repository."""
     made = {
         "docs/messages.md": page(contract).encode(),
+        "docs/sagas.md": sagas_page(ACTORS).encode(),
         "docs/contract/asyncapi.json": pretty(document(contract)),
         FACTS: pretty(contract),
     }
